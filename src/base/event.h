@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One stream of typed events says what happens. Whoever wants to know listens: --verbose, the checker, traces, reports.
+ *
+ * Announcing costs one predicted branch while nobody listens. A record has a fixed size and a number that is taken
+ * while the lock of the object that it speaks of is held, so records of one object are in the order of what happened to
+ * it. It goes into a ring of the announcing thread; one consumer orders the records by number. A full ring sets "lost"
+ * and never blocks.
+ */
+#ifndef IOMMUSE_BASE_EVENT_H
+#define IOMMUSE_BASE_EVENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum event_type {
+	EVENT_OPEN = 1, /* a node was opened: file; text names the node */
+	EVENT_CLOSE,    /* the last descriptor of file is gone */
+	EVENT_CALL,     /* an ioctl ended: file, call */
+	EVENT_OBJECT,   /* an object of an iommufd was made: file, object */
+	EVENT_DESTROY,  /* an object went: file, object */
+	EVENT_MAP,      /* a range was mapped: file, map */
+	EVENT_UNMAP,    /* a range was unmapped: file, map */
+	EVENT_MESSAGE,  /* something that a person should know: text */
+	EVENT_LOST,     /* made by the stream itself: nothing but the number of lost records; it has no number */
+};
+
+#define EVENT_ARG_MAX 96
+
+/* Records that wait for the consumer, for each thread; what comes when there are so many is lost. */
+#define EVENT_RING_RECORDS 2048
+
+struct event {
+	uint64_t number;  /* order in the stream, from 1; set by event_announce() */
+	uint64_t time_ns; /* CLOCK_MONOTONIC; set by event_announce() */
+	uint32_t type;    /* enum event_type */
+	int32_t pid, tid; /* the client that caused it; 0: none */
+	int32_t fd;       /* the client's descriptor, or -1 */
+	uint64_t file;    /* serial of the file */
+	union {
+		struct {
+			uint32_t cmd;
+			uint32_t arg_size;  /* bytes of arg that are valid: the command's structure as the handler left
+					       it */
+			int64_t result;     /* 0 or more, or -errno */
+			uint64_t arg_value; /* the argument word itself: a pointer, or a value for commands that take
+					       one */
+			unsigned char arg[EVENT_ARG_MAX];
+		} call;
+		struct {
+			uint32_t id;
+			uint32_t kind; /* enum iommufd_object_type */
+		} object;
+		struct {
+			uint32_t ioas;
+			uint32_t prot; /* IOMMU_IOAS_MAP_READABLE, _WRITEABLE */
+			uint64_t iova, last;
+			uint64_t source; /* user address or file offset */
+			uint64_t count;  /* areas, where one record stands for several */
+			uint64_t bytes;  /* their lengths together; 0: [iova, last] has no gaps, or is everything */
+		} map;
+		char text[EVENT_ARG_MAX + 24];
+	};
+};
+
+/* What everybody may look at; event.c has the rest. */
+struct event_stream {
+	_Atomic bool open; /* somebody listens */
+};
+
+/*
+ * Called by the consumer's thread, one record at a time, in order. lost: records of the same thread that were dropped
+ * just before this one. Where nothing followed them, they come with a record of type EVENT_LOST. It may announce,
+ * but not flush.
+ */
+typedef void event_listener(void *context, const struct event *event, uint64_t lost);
+
+/* A stream without listeners. Returns 0, or -ENOMEM. */
+int event_stream_new(struct event_stream **events);
+
+/* Hands the last records to the listeners, ends the consumer and frees the stream; nobody may announce any more. */
+void event_stream_free(struct event_stream *events);
+
+/* Adds a listener and starts the consumer's thread with the first. Listeners stay. Thread-safe. Returns 0, or -ENOMEM,
+ * -EAGAIN. */
+int event_stream_listen(struct event_stream *events, event_listener *call, void *context);
+
+/* Waits until all records announced before the call have been handed to the listeners. Not from a listener. */
+void event_stream_flush(struct event_stream *events);
+
+/* The memory that the stream takes, in bytes. */
+size_t event_stream_memory(const struct event_stream *events);
+
+/* Does anybody listen? events may be NULL. */
+static inline bool event_wanted(const struct event_stream *events)
+{
+	return __builtin_expect(events && atomic_load_explicit(&events->open, memory_order_relaxed), 0);
+}
+
+/*
+ * Copies the record into the thread's ring. Call it only where event_wanted(). Thread-safe, never blocks, never fails.
+ * The first call of a thread allocates its ring.
+ */
+void event_announce(struct event_stream *events, const struct event *event);
+
+#endif

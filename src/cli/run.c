@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cli/verb.h"
+
+#include "base/log.h"
+#include "supervisor/launch.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct choice {
+	const char *name;
+	int value;
+};
+
+static const struct choice overlays[] = {
+	{"auto", OVERLAY_AUTO}, {"namespace", OVERLAY_NAMESPACE}, {"trap", OVERLAY_TRAP}, {NULL, 0}};
+
+static const struct choice memlocks[] = {
+	{"report", MEMLOCK_REPORT}, {"enforce", MEMLOCK_ENFORCE}, {"off", MEMLOCK_OFF}, {NULL, 0}};
+
+enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_SELFTEST };
+
+static const struct option long_options[] = {
+	{"overlay", required_argument, NULL, OPTION_OVERLAY},
+	{"memlock", required_argument, NULL, OPTION_MEMLOCK},
+	{"selftest", no_argument, NULL, OPTION_SELFTEST},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+void run_usage(void)
+{
+	printf("usage: iommuse run [OPTION...] -- PROGRAM [ARG...]\n\n"
+	       "Runs PROGRAM, and all that it starts, with /dev/iommu and /dev/vfio/vfio of Linux 7.2.\n\n"
+	       "  --overlay=auto|namespace|trap   how the nodes appear: in a mount namespace, or by answering\n"
+	       "                                  each question about their paths; auto takes the first that works\n"
+	       "  --selftest                      switch on IOMMU_TEST_CMD, as CONFIG_IOMMUFD_TEST does\n"
+	       "  --memlock=report|enforce|off    count locked memory as Linux would and say so; refuse as Linux\n"
+	       "                                  would; neither\n"
+	       "  -v, --verbose                   print one line a call, decoded, on standard error\n"
+	       "  -h, --help                      print this\n\n"
+	       "Exit status: the program's own, 128+N where signal N ended it, 125 where iommuse failed,\n"
+	       "126 where PROGRAM cannot be executed, 127 where it is not found.\n");
+}
+
+static int choose(const char *option, const struct choice *choices, const char *name)
+{
+	char known[128] = "";
+	size_t length = 0;
+
+	for (const struct choice *c = choices; c->name; c++) {
+		if (!strcmp(c->name, name))
+			return c->value;
+		length += (size_t)snprintf(known + length, sizeof(known) - length, "%s%s", length ? ", " : "", c->name);
+	}
+	log_line("run: --%s has no '%s': it is one of %s", option, name, known);
+	return -1;
+}
+
+/* Returns 0, or -1 after a message. */
+static int apply(struct launch_options *options, int option, const char *value)
+{
+	int chosen;
+
+	switch (option) {
+	case OPTION_OVERLAY:
+		chosen = choose("overlay", overlays, value);
+		options->overlay = chosen < 0 ? OVERLAY_AUTO : (enum overlay_mode)chosen;
+		return chosen < 0 ? -1 : 0;
+	case OPTION_MEMLOCK:
+		chosen = choose("memlock", memlocks, value);
+		options->memlock = chosen < 0 ? MEMLOCK_REPORT : (enum memlock_policy)chosen;
+		return chosen < 0 ? -1 : 0;
+	case OPTION_SELFTEST:
+		options->selftest = true;
+		return 0;
+	case 'v':
+		options->verbose = true;
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+int run_main(int argc, char **argv)
+{
+	struct launch_options options = {.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT};
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+:vh", long_options, NULL)) != -1) {
+		if (option == 'h') {
+			run_usage();
+			return 0;
+		}
+		if (option == '?' || option == ':') {
+			log_line("run: %s '%s': try 'iommuse help run'",
+				 option == ':' ? "no value for" : "unknown option", argv[optind - 1]);
+			return EXIT_OWN_FAILURE;
+		}
+		if (apply(&options, option, optarg) < 0)
+			return EXIT_OWN_FAILURE;
+	}
+	if (optind == argc) {
+		log_line("run: no program given: say 'iommuse run -- PROGRAM [ARG...]'");
+		return EXIT_OWN_FAILURE;
+	}
+	return launch(&options, argv + optind);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A client: whoever makes a call. Memory, files and rights come from here and from nowhere else.
+ *
+ * The three parts change independently (fork, exec, CLONE_VM, SCM_RIGHTS and IOAS_CHANGE_PROCESS each change one), so they are
+ * separate: the address space (struct mm, counted, outlives the call), the descriptors, and the credentials.
+ * A struct client itself lives as long as one call. Kinds: another process (supervisor/), this process checked
+ * (bad pointers give -EFAULT), this process trusted (plain pointers).
+ *
+ * No lock may be held while calling client_copy_in, client_copy_out, client_read or the file functions:
+ * a client can make them take for ever.
+ */
+#ifndef IOMMUSE_CLIENT_CLIENT_H
+#define IOMMUSE_CLIENT_CLIENT_H
+
+#include "base/types.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct client;
+struct file;
+
+/* An address space: identity that outlives the reuse of a pid. Whoever maps memory holds a reference. */
+struct mm {
+	const struct mm_ops *ops;
+	_Atomic unsigned refs;
+	uint64_t serial; /* never reused within a system */
+	pid_t pid;       /* the process that it was seen in first; for people to read */
+};
+
+struct mm_ops {
+	void (*release)(struct mm *mm);
+};
+
+static inline struct mm *mm_get(struct mm *mm)
+{
+	atomic_fetch_add_explicit(&mm->refs, 1, memory_order_relaxed);
+	return mm;
+}
+
+static inline void mm_put(struct mm *mm)
+{
+	if (atomic_fetch_sub_explicit(&mm->refs, 1, memory_order_acq_rel) == 1)
+		mm->ops->release(mm);
+}
+
+/* A file of the client's that is not one of ours: memory to map (a memfd, hugetlbfs, a dma-buf). Counted. */
+struct memory_file {
+	_Atomic unsigned refs;
+	int fd; /* a descriptor of this process for it; -1: one of our own files, which is no memory */
+	void (*release)(struct memory_file *file); /* NULL: closes fd, frees the structure, which malloc() made */
+};
+
+void memory_file_put(struct memory_file *file);
+
+struct client_ops {
+	/* read() may crash beyond the memory that the client vouches for: nothing is read before the client said that it is there. */
+	bool exact;
+	/* Copies up to n bytes from the client's memory; returns how many came before the first that is not readable. */
+	size_t (*read)(struct client *client, void *dst, uaddr_t src, size_t n);
+	/* Copies n bytes into the client's memory; 0 or -EFAULT, in which case a part may have been written. */
+	int (*copy_out)(struct client *client, uaddr_t dst, const void *src, size_t n);
+
+	/* The address space; borrowed, valid during the call. Never NULL. */
+	struct mm *(*mm)(struct client *client);
+
+	/* The file of ours behind fd, with a reference. -EBADF: no such descriptor, -EBADFD: not one of ours. */
+	int (*file)(struct client *client, int fd, struct file **file);
+	/* The file behind fd, as memory. -EBADF, -ENFILE, -ENOMEM. */
+	int (*memory_file)(struct client *client, int fd, struct memory_file **file);
+
+	/*
+	 * Gives the client a descriptor for a file in two steps, as the number is told to the client before the file is
+	 * published: reserve returns the number (or -EMFILE, -ENFILE), then either install, which consumes a reference to the file and cannot fail but for
+	 * a client that broke its own descriptor table (-EMFILE, the reference is then dropped), or unreserve.
+	 */
+	int (*fd_reserve)(struct client *client, struct file *file);
+	int (*fd_install)(struct client *client, int fd, struct file *file, int o_flags);
+	void (*fd_unreserve)(struct client *client, int fd, struct file *file);
+
+	/* Does it have this CAP_* in the initial user namespace? */
+	bool (*capable)(struct client *client, int cap);
+};
+
+struct client {
+	const struct client_ops *ops;
+	pid_t pid, tid; /* for people to read; in the pid namespace of this process */
+	int fd;         /* the descriptor that the call came through, or -1; for people to read */
+};
+
+static inline size_t client_read(struct client *c, void *dst, uaddr_t src, size_t n)
+{
+	return c->ops->read(c, dst, src, n);
+}
+
+static inline int client_copy_in(struct client *c, void *dst, uaddr_t src, size_t n)
+{
+	return c->ops->read(c, dst, src, n) == n ? 0 : -EFAULT;
+}
+
+static inline int client_copy_out(struct client *c, uaddr_t dst, const void *src, size_t n)
+{
+	return c->ops->copy_out(c, dst, src, n);
+}
+
+static inline bool client_capable(struct client *c, int cap)
+{
+	return c->ops->capable(c, cap);
+}
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An open file of the system: what stands behind a descriptor that a client holds. One struct file for each open of a node,
+ * and for each event queue. Reference counted: the descriptors together hold one reference, each call in flight holds one,
+ * and so does whatever else pins the file (a device that is bound to an iommufd). The last put releases it.
+ */
+#ifndef IOMMUSE_CLIENT_FILE_H
+#define IOMMUSE_CLIENT_FILE_H
+
+#include "base/types.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct client;
+struct file;
+
+/*
+ * All return -errno on failure. A NULL entry is what Linux does without it: ioctl -ENOTTY, read, write -EINVAL,
+ * poll readable and writable, mmap -ENODEV. Called without locks, from any thread, with a reference held by the caller.
+ */
+struct file_ops {
+	/* The path that the file shows: "/dev/iommu", or "anon_inode:[iommufd-pgfault]". */
+	const char *name;
+	/* An event queue: it has no node, its poll changes, and its read and write reach the ops whatever the position. */
+	_Bool event_queue;
+	long (*ioctl)(struct file *file, struct client *client, unsigned cmd, uint64_t arg);
+	ssize_t (*read)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
+	ssize_t (*write)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
+	unsigned (*poll)(struct file *file); /* POLLIN, POLLOUT, ... that hold now */
+	/* Checks a mapping of length bytes at offset with PROT_* and MAP_*: 0 where host memory stands behind it. */
+	int (*mmap)(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset);
+	/* The last descriptor is gone: it may still be pinned by others. Optional. */
+	void (*closed)(struct file *file);
+	/* The last reference is gone: frees the file. */
+	void (*release)(struct file *file);
+};
+
+struct file {
+	const struct file_ops *ops;
+	_Atomic unsigned refs;
+	uint64_t serial; /* names the file in events; never reused within a system */
+};
+
+static inline void file_init(struct file *file, const struct file_ops *ops)
+{
+	file->ops = ops;
+	atomic_init(&file->refs, 1);
+	file->serial = 0;
+}
+
+static inline struct file *file_get(struct file *file)
+{
+	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+	return file;
+}
+
+static inline void file_put(struct file *file)
+{
+	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) == 1)
+		file->ops->release(file);
+}
+
+#endif

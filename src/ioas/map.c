@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "abi/iommufd.h"
+#include "ioas/announce.h"
+
+#include <stdlib.h>
+
+static void pieces_init(struct pieces *pieces)
+{
+	pieces->piece = pieces->few;
+	pieces->count = 0;
+	pieces->room = sizeof(pieces->few) / sizeof(*pieces->few);
+}
+
+static void pieces_fini(struct pieces *pieces)
+{
+	if (pieces->piece != pieces->few)
+		free(pieces->piece);
+}
+
+static struct piece *pieces_add(struct pieces *pieces)
+{
+	struct piece *more;
+
+	if (pieces->count < pieces->room)
+		return &pieces->piece[pieces->count++];
+	more = reallocarray(pieces->piece == pieces->few ? NULL : pieces->piece, pieces->room * 2, sizeof(*more));
+	if (!more)
+		return NULL;
+	if (pieces->piece == pieces->few)
+		for (size_t i = 0; i < pieces->count; i++)
+			more[i] = pieces->few[i];
+	pieces->piece = more;
+	pieces->room *= 2;
+	return &pieces->piece[pieces->count++];
+}
+
+void pieces_drop(struct pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->count; i++)
+		area_free(pieces->piece[i].area);
+	pieces_fini(pieces);
+}
+
+/* With the lock held. last: the last byte wanted. */
+static int share_areas(struct ioas *ioas, iova_t iova, iova_t last, struct pieces *pieces)
+{
+	struct range_cursor at;
+
+	for (bool more = range_map_first(&ioas->areas, iova, last, &at); more; more = range_map_next(&at)) {
+		const struct area *area = at.range.value;
+		struct piece *piece;
+
+		if (at.range.start > iova)
+			return -ENOENT;
+		piece = pieces_add(pieces);
+		if (!piece)
+			return -ENOMEM;
+		piece->length = (at.range.last < last ? at.range.last : last) - iova + 1;
+		piece->area = area_share(area->pages, area->start + (iova - at.range.start));
+		if (!piece->area) {
+			pieces->count--;
+			return -ENOMEM;
+		}
+		if (at.range.last >= last)
+			return 0;
+		iova = at.range.last + 1;
+	}
+	return -ENOENT;
+}
+
+int ioas_share(struct ioas *ioas, iova_t iova, uint64_t length, struct pieces *pieces)
+{
+	iova_t last;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (__builtin_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+	pieces_init(pieces);
+	pthread_mutex_lock(&ioas->lock);
+	rc = share_areas(ioas, iova, last, pieces);
+	pthread_mutex_unlock(&ioas->lock);
+	if (rc)
+		pieces_drop(pieces);
+	return rc;
+}
+
+static int check_iova(const struct ioas *ioas, iova_t iova, uint64_t length)
+{
+	struct range met;
+	iova_t last;
+
+	if (iova & (ioas->alignment - 1))
+		return -EINVAL;
+	if (__builtin_add_overflow(iova, length - 1, &last))
+		return -EOVERFLOW;
+	if (reserved_meets(&ioas->reserved, iova, last))
+		return -EINVAL;
+	return range_map_find(&ioas->areas, iova, last, &met) ? -EEXIST : 0;
+}
+
+static int insert_piece(struct ioas *ioas, const struct piece *piece, iova_t iova, uint8_t prot)
+{
+	struct area *area = piece->area;
+
+	if (prot & IOMMU_IOAS_MAP_WRITEABLE && !area->pages->writable)
+		return -EPERM;
+	if (area->start & ~PAGE_MASK & (ioas->alignment - 1))
+		return -EINVAL;
+	area->prot = prot;
+	return range_map_insert(&ioas->areas, iova, iova + (piece->length - 1), area);
+}
+
+static int insert_pieces(struct ioas *ioas, const struct ioas_map *map, const struct piece *piece, size_t count)
+{
+	iova_t iova = map->iova;
+	size_t done;
+	int rc = 0;
+
+	for (done = 0; done < count; iova += piece[done++].length) {
+		rc = insert_piece(ioas, &piece[done], iova, map->prot);
+		if (rc)
+			break;
+	}
+	if (rc)
+		while (done--) {
+			iova -= piece[done].length;
+			range_map_remove(&ioas->areas, iova);
+		}
+	return rc;
+}
+
+static void announce_map(struct ioas *ioas, const struct ioas_map *map, uint64_t source, size_t count)
+{
+	struct event event = {.map = {.prot = map->prot,
+				      .iova = map->iova,
+				      .last = map->iova + (map->length - 1),
+				      .source = source,
+				      .count = count}};
+
+	ioas_announce(ioas, EVENT_MAP, map->client, &event);
+}
+
+/* With the lock held. */
+static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *piece, size_t count)
+{
+	uint64_t source = area_source(piece->area);
+	int rc;
+
+	if (map->length & (ioas->alignment - 1))
+		return -EINVAL;
+	if (map->fixed)
+		rc = check_iova(ioas, map->iova, map->length);
+	else
+		rc = ioas_choose_iova(ioas, source, map->length, &map->iova);
+	if (rc)
+		return rc;
+	rc = insert_pieces(ioas, map, piece, count);
+	if (!rc && event_wanted(ioas->events))
+		announce_map(ioas, map, source, count);
+	return rc;
+}
+
+int ioas_map_pieces(struct ioas *ioas, struct ioas_map *map, struct pieces *pieces)
+{
+	int rc;
+
+	pthread_mutex_lock(&ioas->lock);
+	rc = place(ioas, map, pieces->piece, pieces->count);
+	pthread_mutex_unlock(&ioas->lock);
+	if (rc)
+		pieces_drop(pieces);
+	else
+		pieces_fini(pieces);
+	return rc;
+}
+
+/* Maps an area over new pages, and frees it if that fails. */
+static int map_new(struct ioas *ioas, struct ioas_map *map, struct area *area)
+{
+	struct piece piece = {area, map->length};
+	int rc;
+
+	area->pages->writable = map->prot & IOMMU_IOAS_MAP_WRITEABLE;
+	area->pages->account = map->account;
+	pthread_mutex_lock(&ioas->lock);
+	rc = place(ioas, map, &piece, 1);
+	pthread_mutex_unlock(&ioas->lock);
+	if (rc)
+		area_free(area);
+	return rc;
+}
+
+int ioas_map_user(struct ioas *ioas, struct ioas_map *map, uaddr_t va)
+{
+	struct area *area;
+	uint64_t end;
+	int rc;
+
+	if (__builtin_add_overflow(va.va, map->length, &end))
+		return -EOVERFLOW;
+	rc = pages_new_user(map->client->ops->mm(map->client), va, map->length, &area);
+	return rc ? rc : map_new(ioas, map, area);
+}
+
+int ioas_map_file(struct ioas *ioas, struct ioas_map *map, int fd, uint64_t start)
+{
+	struct memory_file *file;
+	struct area *area;
+	uint64_t last;
+	int rc;
+
+	if (!map->length)
+		return -EINVAL;
+	if (__builtin_add_overflow(start, map->length - 1, &last))
+		return -EOVERFLOW;
+	rc = map->client->ops->memory_file(map->client, fd, &file);
+	if (rc)
+		return rc;
+	rc = pages_new_file(map->client->ops->mm(map->client), file, start, map->length, &area);
+	if (rc) {
+		memory_file_put(file);
+		return rc;
+	}
+	return map_new(ioas, map, area);
+}

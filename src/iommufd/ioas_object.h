@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The IOAS as an object, and the one that VFIO's commands work on. */
+#ifndef IOMMUSE_IOMMUFD_IOAS_OBJECT_H
+#define IOMMUSE_IOMMUFD_IOAS_OBJECT_H
+
+#include "ioas/ioas.h"
+#include "iommufd/ctx.h"
+#include "iommufd/object.h"
+
+struct ioas_object {
+	struct object object;
+	struct ioas ioas;
+};
+
+/* Returns the IOAS with one more user, or NULL. */
+static inline struct ioas_object *ioas_get(struct ctx *ctx, uint32_t id)
+{
+	return (struct ioas_object *)object_get(ctx, id, OBJECT_IOAS);
+}
+
+static inline void ioas_put(struct ioas_object *ioas)
+{
+	object_put(&ioas->object);
+}
+
+/* The IOAS of VFIO's commands with one more user, or NULL where there is none. */
+struct ioas_object *compat_ioas_get(struct ctx *ctx);
+
+/* Whose account the memory that is mapped now goes to: an enum pages_account. */
+static inline uint8_t ctx_account(struct ctx *ctx)
+{
+	return atomic_load_explicit(&ctx->mm_accounting, memory_order_relaxed) ? PAGES_ACCOUNT_MM : PAGES_ACCOUNT_USER;
+}
+
+#endif

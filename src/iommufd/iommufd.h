@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The iommufd character device: what a system needs to open it, and how floors above add commands to it.
+ */
+#ifndef IOMMUSE_IOMMUFD_IOMMUFD_H
+#define IOMMUSE_IOMMUFD_IOMMUFD_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_stream;
+struct file;
+struct ioctl_entry;
+
+/* Commands of the same file that are not iommufd's own; found by their whole number. */
+struct iommufd_compat {
+	const struct ioctl_entry *commands;
+	size_t count;
+};
+
+/* What all iommufds of a system share; must outlive them. */
+struct iommufd_config {
+	bool selftest;
+	struct event_stream *events; /* may be NULL */
+	_Atomic uint64_t file_serial; /* the last that was given */
+	const struct iommufd_compat *compat; /* may be NULL */
+};
+
+/* mm_accounting: the rlimit mode to begin with, as opened by way of /dev/vfio/vfio. Returns 0 and a file with one reference, or -ENOMEM. */
+int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file **file);
+
+/* "IOAS_MAP", or NULL for a number that iommufd itself does not have. */
+const char *iommufd_command_name(unsigned cmd);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "supervisor/calls.h"
+
+#include "base/log.h"
+#include "client/file.h"
+#include "supervisor/process.h"
+#include "supervisor/remote.h"
+#include "supervisor/standin.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#define NO_FD (-1)
+
+/* A system call that the filter traps: what answers it, and which argument is a descriptor that may be ours. */
+struct trapped {
+	int nr;
+	int fd_arg;
+	call_handler *handler;
+};
+
+static const struct trapped trapped_calls[] = {
+	{__NR_ioctl, 0, call_ioctl},
+	{__NR_openat, NO_FD, call_openat},
+	{__NR_newfstatat, 0, call_newfstatat},
+	{__NR_fstat, 0, call_fstat},
+	{__NR_mmap, 4, call_mmap},
+	{__NR_statx, 0, call_statx},
+	{__NR_openat2, NO_FD, call_openat2},
+	{__NR_read, 0, call_transfer},
+	{__NR_write, 0, call_transfer},
+	{__NR_pread64, 0, call_transfer},
+	{__NR_pwrite64, 0, call_transfer},
+	{__NR_readv, 0, call_vector},
+	{__NR_writev, 0, call_vector},
+	{__NR_preadv, 0, call_vector},
+	{__NR_pwritev, 0, call_vector},
+	{__NR_preadv2, 0, call_vector},
+	{__NR_pwritev2, 0, call_vector},
+	{__NR_ftruncate, 0, call_ftruncate},
+	{__NR_fallocate, 0, call_fallocate},
+	{__NR_execve, NO_FD, call_exec},
+	{__NR_execveat, NO_FD, call_exec},
+	{__NR_faccessat, NO_FD, call_faccessat},
+	{__NR_faccessat2, NO_FD, call_faccessat},
+	{__NR_readlinkat, NO_FD, call_readlinkat},
+#ifdef __NR_open
+	{__NR_open, NO_FD, call_open},
+	{__NR_creat, NO_FD, call_creat},
+	{__NR_stat, NO_FD, call_stat},
+	{__NR_lstat, NO_FD, call_lstat},
+	{__NR_access, NO_FD, call_access},
+	{__NR_readlink, NO_FD, call_readlink},
+#endif
+};
+
+static const struct trapped *find_trapped(int nr)
+{
+	for (size_t i = 0; i < sizeof(trapped_calls) / sizeof(*trapped_calls); i++)
+		if (trapped_calls[i].nr == nr)
+			return &trapped_calls[i];
+	return NULL;
+}
+
+/* Applies what has been closed, finds the caller and its file: one step under the lock. Returns 0, or -errno: the
+ * caller cannot be served. */
+static int begin(struct supervisor *s, struct call *call, const struct trapped *t)
+{
+	int fd = t->fd_arg == NO_FD ? -1 : (int)call->n.args[t->fd_arg];
+	struct standin *closed, *e;
+	int err;
+
+	supervisor_lock(s);
+	supervisor_drain(s);
+	closed = standins_take_closed(s);
+	err = process_identify(s, call, fd);
+	if (!err) {
+		process_call_begin(call);
+		e = call->is_open ? standin_find(s, &call->stat) : NULL;
+		if (e) {
+			call->file = file_get(e->file);
+			call->node = e->node;
+			call->open_flags = e->open_flags;
+		}
+	}
+	supervisor_unlock(s);
+	standins_drop(s, closed);
+	return err;
+}
+
+static void end(struct call *call)
+{
+	supervisor_lock(call->supervisor);
+	process_call_end(call);
+	remote_call_end(call);
+	supervisor_unlock(call->supervisor);
+	if (call->file)
+		file_put(call->file);
+}
+
+static void tell_not_served(const struct notification *n, int err)
+{
+	if (err == -ESRCH)
+		return;
+	if (err == -EACCES || err == -EPERM)
+		log_error(err, "cannot look at process %d: it is not dumpable, or another user's; it runs without us",
+			  (int)n->tid);
+	else
+		log_error(err, "cannot serve a call of process %d", (int)n->tid);
+}
+
+void call_handle(struct supervisor *s, const struct notification *n)
+{
+	const struct trapped *t = find_trapped(n->nr);
+	struct call call;
+	int64_t result;
+	int err;
+
+	if (!t) {
+		notify_continue(s->listener, n);
+		return;
+	}
+	memset(&call, 0, sizeof(call));
+	call.supervisor = s;
+	call.n = *n;
+	remote_client_init(&call);
+	err = begin(s, &call, t);
+	if (err) {
+		tell_not_served(n, err);
+		notify_continue(s->listener, n);
+		return;
+	}
+	result = t->handler(&call);
+	if (result == CALL_CONTINUE)
+		notify_continue(s->listener, n);
+	else if (result != CALL_ANSWERED)
+		notify_answer(s->listener, n, result);
+	end(&call);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The trapped system calls, each with what answers it. */
+#ifndef IOMMUSE_SUPERVISOR_CALLS_H
+#define IOMMUSE_SUPERVISOR_CALLS_H
+
+#include "supervisor/supervisor.h"
+
+/* What a handler returns, besides a result of 0 or more or -errno. */
+#define CALL_CONTINUE INT64_MIN       /* not ours: the kernel shall do it */
+#define CALL_ANSWERED (INT64_MIN + 1) /* the handler has answered already */
+
+/* Answers a trapped call, whatever it takes. Called by a thread of the pool, without locks. */
+void call_handle(struct supervisor *s, const struct notification *n);
+
+/* The handlers, by what the call is about. call->file is set for those of a descriptor of ours. */
+typedef int64_t call_handler(struct call *call);
+
+call_handler call_open, call_openat, call_openat2, call_creat; /* calls_open.c */
+call_handler call_stat, call_lstat, call_newfstatat, call_statx, call_access, call_faccessat, call_readlink,
+	call_readlinkat, call_fstat; /* calls_stat.c */
+call_handler call_ioctl, call_mmap, call_ftruncate, call_fallocate, call_transfer, call_vector,
+	call_exec; /* calls_file.c */
+
+/* Opens a node for the client and puts the descriptor into it. */
+int64_t call_open_node(struct call *call, const struct node *node, int flags);
+
+/* The node whose stand-in lies at a path of /proc; -ENOENT: none of ours, -ENXIO: an event queue, which cannot be
+ * opened again. */
+int call_node_at(struct call *call, const char *proc_path, const struct node **node);
+
+#endif

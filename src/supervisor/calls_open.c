@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "supervisor/calls.h"
+
+#include "base/log.h"
+#include "client/file.h"
+#include "supervisor/path.h"
+#include "supervisor/process.h"
+#include "supervisor/standin.h"
+#include "system/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/openat2.h>
+
+int call_node_at(struct call *call, const char *proc_path, const struct node **node)
+{
+	struct standin *e;
+	struct stat st;
+	int err = -ENOENT;
+
+	if (process_stat(AT_FDCWD, proc_path, &st))
+		return err;
+	supervisor_lock(call->supervisor);
+	e = standin_find(call->supervisor, &st);
+	if (e) {
+		*node = e->node;
+		err = e->node ? 0 : -ENXIO;
+	}
+	supervisor_unlock(call->supervisor);
+	return err;
+}
+
+int64_t call_open_node(struct call *call, const struct node *node, int flags)
+{
+	struct supervisor *s = call->supervisor;
+	struct standin *standin;
+	struct file *file;
+	int client_fd;
+	int err, number;
+
+	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (flags & O_DIRECTORY)
+		return -ENOTDIR;
+	err = system_open(s->system, &call->client, node->path, flags, &file);
+	if (err)
+		return err;
+	err = standin_open(s, node, file, flags, &standin, &client_fd);
+	if (err) {
+		system_closed(s->system, file);
+		log_error(err, "%s cannot be opened for process %d", node->path, (int)call->client.pid);
+		return err;
+	}
+	number = notify_answer_fd(s->listener, &call->n, client_fd, flags & O_CLOEXEC);
+	close(client_fd); /* where the client did not get it this is the last: the stand-in goes by itself */
+	return number < 0 ? number : CALL_ANSWERED;
+}
+
+static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags)
+{
+	struct path_target target;
+	int err;
+
+	if (flags & O_PATH || !path_find(call, dirfd, path, &target))
+		return CALL_CONTINUE;
+	if (!target.node) {
+		err = call_node_at(call, target.descriptor, &target.node);
+		if (err)
+			return err == -ENXIO ? err : CALL_CONTINUE;
+	}
+	return call_open_node(call, target.node, flags);
+}
+
+int64_t call_open(struct call *call)
+{
+	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), (int)call->n.args[1]);
+}
+
+int64_t call_creat(struct call *call)
+{
+	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), O_CREAT | O_WRONLY | O_TRUNC);
+}
+
+int64_t call_openat(struct call *call)
+{
+	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)call->n.args[2]);
+}
+
+int64_t call_openat2(struct call *call)
+{
+	struct open_how how;
+
+	/* What the kernel would refuse about the structure, it shall refuse. */
+	if (call->n.args[3] < sizeof(how) || client_copy_in(&call->client, &how, uaddr(call->n.args[2]), sizeof(how)) ||
+	    how.flags > INT32_MAX)
+		return CALL_CONTINUE;
+	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)how.flags);
+}

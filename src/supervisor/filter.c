@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The filter is a list of rules: a system call, and up to one test of an argument. Of an argument only its low 32 bits
+ * are tested, as all that is tested (a command, a descriptor, flags) is an int to the kernel.
+ */
+#include "supervisor/filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#if defined(__x86_64__)
+#define FILTER_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define FILTER_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "the filter knows x86-64 and arm64"
+#endif
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+#define FILTER_ARG(i) (offsetof(struct seccomp_data, args) + 8UL * (i)) /* little-endian: the low half comes first */
+#define FILTER_MAX    256
+
+struct program {
+	struct sock_filter code[FILTER_MAX];
+	unsigned short length;
+};
+
+static void emit(struct program *p, uint16_t code, uint8_t jump_true, uint8_t jump_false, uint32_t k)
+{
+	if (p->length < FILTER_MAX)
+		p->code[p->length] = (struct sock_filter){code, jump_true, jump_false, k};
+	p->length++;
+}
+
+static void load(struct program *p, size_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
+}
+
+static void verdict(struct program *p, uint32_t action)
+{
+	emit(p, BPF_RET | BPF_K, 0, 0, action);
+}
+
+/* Each rule begins and ends with the number of the system call in the accumulator. */
+static void trap(struct program *p, uint32_t nr)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr);
+	verdict(p, SECCOMP_RET_USER_NOTIF);
+}
+
+/* Traps nr where (argument & mask) == value. */
+static void trap_masked(struct program *p, uint32_t nr, unsigned arg, uint32_t mask, uint32_t value)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, nr);
+	load(p, FILTER_ARG(arg));
+	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, mask);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, value);
+	verdict(p, SECCOMP_RET_USER_NOTIF);
+	verdict(p, SECCOMP_RET_ALLOW);
+}
+
+/* Traps nr where first <= argument < first + count. */
+static void trap_range(struct program *p, uint32_t nr, unsigned arg, uint32_t first, uint32_t count)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, nr);
+	load(p, FILTER_ARG(arg));
+	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, first);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, count);
+	verdict(p, SECCOMP_RET_USER_NOTIF);
+	verdict(p, SECCOMP_RET_ALLOW);
+}
+
+static void trap_opens(struct program *p)
+{
+#ifdef __NR_open
+	trap(p, __NR_open);
+	trap(p, __NR_creat);
+#endif
+	trap(p, __NR_openat);
+	trap(p, __NR_openat2);
+}
+
+/* What a client may do to a descriptor that the file behind it would allow and Linux's does not. */
+static void trap_descriptors(struct program *p, const struct filter_config *config)
+{
+	static const int transfers[] = {
+		__NR_read,     __NR_write,  __NR_readv,   __NR_writev,  __NR_pread64,
+		__NR_pwrite64, __NR_preadv, __NR_pwritev, __NR_preadv2, __NR_pwritev2,
+	};
+
+	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
+		trap_range(p, (uint32_t)transfers[i], 0, (uint32_t)config->queue_fd, (uint32_t)config->queue_fd_count);
+	trap_masked(p, __NR_ioctl, 1, 0xff00, ';' << 8);
+	trap_masked(p, __NR_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED);
+	trap(p, __NR_ftruncate);
+	trap(p, __NR_fallocate);
+	trap(p, __NR_fstat);
+}
+
+/* Questions about a path: all of them where we show no nodes, else only those that mean a descriptor. */
+static void trap_paths(struct program *p, bool all)
+{
+	if (!all) {
+		trap_masked(p, __NR_newfstatat, 3, AT_EMPTY_PATH, AT_EMPTY_PATH);
+		trap_masked(p, __NR_statx, 2, AT_EMPTY_PATH, AT_EMPTY_PATH);
+		return;
+	}
+	trap(p, __NR_newfstatat);
+	trap(p, __NR_statx);
+	trap(p, __NR_faccessat);
+	trap(p, __NR_faccessat2);
+	trap(p, __NR_readlinkat);
+#ifdef __NR_stat
+	trap(p, __NR_stat);
+	trap(p, __NR_lstat);
+	trap(p, __NR_access);
+	trap(p, __NR_readlink);
+#endif
+}
+
+static void build(struct program *p, const struct filter_config *config)
+{
+	p->length = 0;
+	load(p, offsetof(struct seccomp_data, arch));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, FILTER_ARCH);
+	verdict(p, SECCOMP_RET_ALLOW);
+	load(p, offsetof(struct seccomp_data, nr));
+	trap_descriptors(p, config);
+	trap_opens(p);
+	trap_paths(p, config->paths);
+	trap(p, __NR_execve);
+	trap(p, __NR_execveat);
+	verdict(p, SECCOMP_RET_ALLOW);
+}
+
+static int install(struct program *p, unsigned long flags)
+{
+	struct sock_fprog prog = {.len = p->length, .filter = p->code};
+	long fd = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, &prog);
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+int filter_install(const struct filter_config *config)
+{
+	struct program p;
+	int fd;
+
+	build(&p, config);
+	if (p.length > FILTER_MAX)
+		return -E2BIG;
+	fd = install(&p, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	if (fd == -EINVAL) /* before Linux 5.19 */
+		fd = install(&p, 0);
+	return fd;
+}
+
+int filter_probe(void)
+{
+	static const struct filter_config config = {.queue_fd = 1000, .queue_fd_count = 1};
+	pid_t child = fork();
+	int status;
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		int fd;
+
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		fd = filter_install(&config);
+		_exit(fd < 0 ? -fd : 0);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+bool filter_wait_killable(void)
+{
+	/* The kernel looks at the flags before it reads the program: a known flag gets as far as EFAULT. */
+	syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+		SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, NULL);
+	return errno == EFAULT;
+}

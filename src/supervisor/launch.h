@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs a program under a supervisor. */
+#ifndef IOMMUSE_SUPERVISOR_LAUNCH_H
+#define IOMMUSE_SUPERVISOR_LAUNCH_H
+
+#include "supervisor/overlay.h"
+#include "system/system.h"
+
+#include <stdbool.h>
+
+/* Exit status of iommuse itself, as env(1) has it. */
+enum {
+	EXIT_OWN_FAILURE = 125,
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127,
+	EXIT_SIGNAL_BASE = 128,
+};
+
+struct launch_options {
+	enum overlay_mode overlay;
+	enum memlock_policy memlock;
+	bool selftest;
+	bool verbose;
+};
+
+/*
+ * Runs argv[0] with its arguments and returns the status to exit with. Must be called by a process with one thread.
+ * When it returns, what the program has left running in the background is served on by a process of its own.
+ */
+int launch(const struct launch_options *options, char **argv);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "supervisor/process.h"
+
+#include "supervisor/remote.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define BUCKETS                64U
+#define THREADS_MAX            256U        /* of each of which a directory is kept open */
+#define INITIAL_USER_NAMESPACE 4026531837U /* the inode number that the kernel gives it, PROC_USER_INIT_INO */
+
+/* A thread that was seen, most recently used first. */
+struct thread {
+	struct thread *next_bucket;
+	struct thread *newer, *older;
+	pid_t tid;
+	int fd_dir;
+	struct process *process;
+};
+
+struct processes {
+	struct thread *threads[BUCKETS];
+	struct thread *newest, *oldest;
+	unsigned thread_count;
+	struct process *all[BUCKETS];
+};
+
+int processes_new(struct processes **table)
+{
+	*table = calloc(1, sizeof(**table));
+	return *table ? 0 : -ENOMEM;
+}
+
+static void process_put(struct process *p)
+{
+	if (--p->refs)
+		return;
+	mm_put(remote_mm_base(p->mm));
+	close(p->pidfd);
+	free(p);
+}
+
+static void lru_unlink(struct processes *t, struct thread *thread)
+{
+	*(thread->newer ? &thread->newer->older : &t->newest) = thread->older;
+	*(thread->older ? &thread->older->newer : &t->oldest) = thread->newer;
+}
+
+static void lru_push(struct processes *t, struct thread *thread)
+{
+	thread->newer = NULL;
+	thread->older = t->newest;
+	*(t->newest ? &t->newest->newer : &t->oldest) = thread;
+	t->newest = thread;
+}
+
+static void thread_forget(struct processes *t, struct thread *thread)
+{
+	struct thread **p;
+
+	for (p = &t->threads[(unsigned)thread->tid % BUCKETS]; *p != thread; p = &(*p)->next_bucket)
+		;
+	*p = thread->next_bucket;
+	lru_unlink(t, thread);
+	t->thread_count--;
+	close(thread->fd_dir);
+	process_put(thread->process);
+	free(thread);
+}
+
+static void process_forget(struct supervisor *s, struct process *p)
+{
+	struct processes *t = s->processes;
+	struct process **link;
+	struct thread *older;
+
+	p->refs++;
+	for (struct thread *thread = t->newest; thread; thread = older) {
+		older = thread->older;
+		if (thread->process == p)
+			thread_forget(t, thread);
+	}
+	for (link = &t->all[(unsigned)p->pid % BUCKETS]; *link != p; link = &(*link)->next)
+		;
+	*link = p->next;
+	p->gone = true;
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->pidfd, NULL);
+	process_put(p); /* the table's */
+	process_put(p);
+}
+
+static void pidfd_ready(struct supervisor *s, struct watch *watch)
+{
+	process_forget(s, (struct process *)watch);
+}
+
+void processes_free(struct processes *t)
+{
+	while (t->newest)
+		thread_forget(t, t->newest);
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		struct process *next;
+
+		for (struct process *p = t->all[i]; p; p = next) {
+			next = p->next;
+			process_put(p);
+		}
+	}
+	free(t);
+}
+
+int process_status(pid_t pid, const char *field, int base, uint64_t *value)
+{
+	char path[64];
+	char text[4096];
+	size_t length = strlen(field);
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return -ESRCH;
+	text[n] = '\0';
+	for (char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, field, length) && line[length] == ':') {
+			*value = strtoull(line + length + 1, NULL, base);
+			return 0;
+		}
+	}
+	return -ENODATA;
+}
+
+bool process_in_initial_namespace(pid_t pid)
+{
+	char path[64] = "/proc/self/ns/user";
+	struct stat st;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+	return stat(path, &st) == 0 && st.st_ino == INITIAL_USER_NAMESPACE;
+}
+
+uint64_t process_capabilities(const struct supervisor *s, pid_t tid)
+{
+	uint64_t mask;
+
+	/*
+	 * In a user namespace of ours a client's own capabilities count for nothing outside. Without it, the program
+	 * would have those that its launcher passes on over execve.
+	 */
+	if (s->user_namespace)
+		return s->ambient;
+	if (!process_in_initial_namespace(tid) || process_status(tid, "CapEff", 16, &mask))
+		return 0;
+	return mask;
+}
+
+static struct process *process_find(struct processes *t, pid_t pid)
+{
+	for (struct process *p = t->all[(unsigned)pid % BUCKETS]; p; p = p->next)
+		if (p->pid == pid)
+			return p;
+	return NULL;
+}
+
+/* The process of a thread, made known where it is new; without a reference. */
+static int process_of(struct supervisor *s, pid_t tid, struct process **process)
+{
+	struct processes *t = s->processes;
+	struct epoll_event event = {.events = EPOLLIN};
+	struct process *p;
+	uint64_t pid;
+	int err = process_status(tid, "Tgid", 10, &pid);
+
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	p = process_find(t, (pid_t)pid);
+	if (p) {
+		*process = p;
+		return 0;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->pid = (pid_t)pid;
+	p->refs = 1;
+	p->watch.ready = pidfd_ready;
+	p->pidfd = (int)syscall(__NR_pidfd_open, p->pid, 0);
+	if (p->pidfd < 0) {
+		err = -errno;
+		goto out_free;
+	}
+	p->mm = remote_mm_new(s, p->pid);
+	if (!p->mm) {
+		err = -ENOMEM;
+		goto out_close;
+	}
+	event.data.ptr = &p->watch;
+	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, p->pidfd, &event) < 0) {
+		err = -errno;
+		goto out_put_mm;
+	}
+	p->next = t->all[(unsigned)pid % BUCKETS];
+	t->all[(unsigned)pid % BUCKETS] = p;
+	*process = p;
+	return 0;
+
+out_put_mm:
+	mm_put(remote_mm_base(p->mm));
+out_close:
+	close(p->pidfd);
+out_free:
+	free(p);
+	return err;
+}
+
+static struct thread *thread_find(struct processes *t, pid_t tid)
+{
+	for (struct thread *thread = t->threads[(unsigned)tid % BUCKETS]; thread; thread = thread->next_bucket)
+		if (thread->tid == tid)
+			return thread;
+	return NULL;
+}
+
+static int thread_new(struct supervisor *s, pid_t tid, struct thread **out)
+{
+	struct processes *t = s->processes;
+	struct thread *thread;
+	struct process *p = NULL;
+	char path[64];
+	int fd_dir, err;
+
+	err = process_of(s, tid, &p);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
+	fd_dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd_dir < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	thread = calloc(1, sizeof(*thread));
+	if (!thread) {
+		close(fd_dir);
+		return -ENOMEM;
+	}
+	if (t->thread_count == THREADS_MAX)
+		thread_forget(t, t->oldest);
+	t->thread_count++;
+	thread->tid = tid;
+	thread->fd_dir = fd_dir;
+	thread->process = p;
+	p->refs++;
+	thread->next_bucket = t->threads[(unsigned)tid % BUCKETS];
+	t->threads[(unsigned)tid % BUCKETS] = thread;
+	lru_push(t, thread);
+	*out = thread;
+	return 0;
+}
+
+static struct timespec time_of(struct statx_timestamp t)
+{
+	return (struct timespec){.tv_sec = t.tv_sec, .tv_nsec = t.tv_nsec};
+}
+
+int process_stat(int dir, const char *path, struct stat *st)
+{
+	struct statx x;
+
+	if (statx(dir, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &x) < 0)
+		return -errno;
+	*st = (struct stat){
+		.st_dev = makedev(x.stx_dev_major, x.stx_dev_minor),
+		.st_ino = x.stx_ino,
+		.st_mode = x.stx_mode,
+		.st_nlink = x.stx_nlink,
+		.st_uid = x.stx_uid,
+		.st_gid = x.stx_gid,
+		.st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor),
+		.st_size = (off_t)x.stx_size,
+		.st_blksize = (blksize_t)x.stx_blksize,
+		.st_blocks = (blkcnt_t)x.stx_blocks,
+		.st_atim = time_of(x.stx_atime),
+		.st_mtim = time_of(x.stx_mtime),
+		.st_ctim = time_of(x.stx_ctime),
+	};
+	return 0;
+}
+
+/* 0, or -errno of the descriptor: -ENOENT: there is none, or the thread of the record is dead. */
+static int stat_fd(int fd_dir, int fd, struct stat *st)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", fd);
+	return process_stat(fd_dir, name, st);
+}
+
+int process_identify(struct supervisor *s, struct call *call, int fd)
+{
+	struct processes *t = s->processes;
+	struct thread *thread = thread_find(t, call->n.tid);
+	int err = 0;
+
+	if (thread && fd >= 0) {
+		err = stat_fd(thread->fd_dir, fd, &call->stat);
+	} else if (thread) {
+		/* "." answers for a dead thread, a look-up does not. */
+		err = faccessat(thread->fd_dir, "0", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	}
+	if (thread && err) {
+		thread_forget(t, thread);
+		thread = NULL;
+	}
+	if (!thread) {
+		err = thread_new(s, call->n.tid, &thread);
+		if (err)
+			return err;
+		if (fd >= 0)
+			err = stat_fd(thread->fd_dir, fd, &call->stat);
+	} else if (t->newest != thread) {
+		lru_unlink(t, thread);
+		lru_push(t, thread);
+	}
+	call->is_open = fd >= 0 && !err;
+	call->process = thread->process;
+	call->process->refs++;
+	call->client.pid = thread->process->pid;
+	call->client.tid = call->n.tid;
+	return err == -EACCES ? err : 0;
+}
+
+void process_call_begin(struct call *call)
+{
+	struct process *p = call->process;
+
+	call->next = p->calls;
+	call->link = &p->calls;
+	if (p->calls)
+		p->calls->link = &call->next;
+	p->calls = call;
+}
+
+void process_call_end(struct call *call)
+{
+	*call->link = call->next;
+	if (call->next)
+		call->next->link = call->link;
+	process_put(call->process);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "supervisor/serve.h"
+
+#include "base/event.h"
+#include "base/log.h"
+#include "check/trace.h"
+#include "supervisor/inherited.h"
+#include "supervisor/launch.h"
+#include "supervisor/notify.h"
+#include "supervisor/pool.h"
+#include "supervisor/process.h"
+#include "supervisor/program.h"
+#include "supervisor/standin.h"
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Event queues lie below this number, whatever the limit: a table of descriptors is as long as its highest number. */
+#define QUEUE_FD_LIMIT 4096
+
+struct server {
+	struct supervisor s;
+	const struct launch_options *options;
+	struct program program;
+	struct trace *trace; /* NULL: nobody wants to see */
+	int channel;         /* to the launcher */
+	int signals;
+	bool ended; /* the program has, and the launcher knows */
+	bool gone;  /* nothing runs any more */
+};
+
+void supervisor_lock(struct supervisor *s)
+{
+	pthread_mutex_lock(&s->lock);
+}
+
+void supervisor_unlock(struct supervisor *s)
+{
+	pthread_mutex_unlock(&s->lock);
+}
+
+void supervisor_drain(struct supervisor *s)
+{
+	struct epoll_event events[32];
+	int n;
+
+	do {
+		n = epoll_wait(s->epoll, events, 32, 0);
+		for (int i = 0; i < n; i++) {
+			struct watch *watch = events[i].data.ptr;
+
+			watch->ready(s, watch);
+		}
+	} while (n == 32);
+}
+
+static void report(struct server *server, int what, int value)
+{
+	struct pollfd p = {.fd = server->s.listener};
+	struct launch_report r = {.what = what, .value = value};
+
+	r.last = what == REPORT_FAILED || (poll(&p, 1, 0) > 0 && p.revents & POLLHUP);
+	(void)send(server->channel, &r, sizeof(r), MSG_NOSIGNAL);
+}
+
+static void drain_and_drop(struct supervisor *s)
+{
+	struct standin *closed;
+
+	supervisor_lock(s);
+	supervisor_drain(s);
+	closed = standins_take_closed(s);
+	supervisor_unlock(s);
+	standins_drop(s, closed);
+}
+
+/* What happened so far is shown before the launcher returns, if somebody reads it. */
+static void show_events(struct server *server)
+{
+	if (!server->trace)
+		return;
+	trace_hurry(server->trace);
+	event_stream_flush(server->s.events);
+}
+
+/* From now on nobody waits for our output, and whoever reads the program's shall see its end. */
+static void let_go_of_output(const struct server *server)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	if (!server->options->verbose)
+		dup2(null, STDERR_FILENO);
+	close(null);
+}
+
+static void program_ended(struct server *server, int status)
+{
+	if (server->ended)
+		return;
+	server->ended = true;
+	drain_and_drop(&server->s);
+	show_events(server);
+	report(server, REPORT_ENDED, status);
+	let_go_of_output(server);
+}
+
+static void exec_failed(struct server *server, int error)
+{
+	const char *name = strerror(error);
+
+	log_line("%s: %s", server->s.argv0, name);
+	server->ended = true;
+	waitpid(server->program.pid, NULL, 0);
+	report(server, REPORT_FAILED, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+}
+
+/* The program's execve has failed or worked. */
+static void exec_decided(struct server *server)
+{
+	int error;
+	ssize_t n = read(server->program.failed, &error, sizeof(error));
+
+	if (n == sizeof(error))
+		exec_failed(server, error);
+	close(server->program.failed);
+	server->program.failed = -1;
+}
+
+static void reap(struct server *server)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	while (read(server->signals, &info, sizeof(info)) > 0)
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+		if (pid != server->program.pid)
+			continue;
+		if (WIFSTOPPED(status)) {
+			report(server, REPORT_STOPPED, WSTOPSIG(status));
+			continue;
+		}
+		if (server->program.failed >= 0)
+			exec_decided(server);
+		program_ended(server, status);
+	}
+}
+
+/* Serves until the filter has no process any more. */
+static void run(struct server *server)
+{
+	enum { LISTENER, SIGNALS, WATCHES, EXEC };
+	struct pollfd p[] = {
+		[LISTENER] = {.fd = server->s.listener},
+		[SIGNALS] = {.fd = server->signals, .events = POLLIN},
+		[WATCHES] = {.fd = server->s.epoll, .events = POLLIN},
+		[EXEC] = {.events = POLLIN},
+	};
+
+	do {
+		p[EXEC].fd = server->program.failed;
+		if (poll(p, sizeof(p) / sizeof(*p), -1) < 0 && errno != EINTR)
+			break;
+		if (p[WATCHES].revents)
+			drain_and_drop(&server->s);
+		if (p[EXEC].revents && server->program.failed >= 0)
+			exec_decided(server);
+		if (p[SIGNALS].revents)
+			reap(server);
+	} while (!(p[LISTENER].revents & (POLLHUP | POLLERR)));
+	if (!server->ended) {
+		int status;
+
+		if (waitpid(server->program.pid, &status, 0) == server->program.pid)
+			program_ended(server, status);
+	}
+	drain_and_drop(&server->s);
+	show_events(server);
+}
+
+/* The capabilities that the program would have outside of a user namespace of ours: what execve leaves it. */
+static uint64_t capabilities_over_exec(void)
+{
+	uint64_t mask = 0;
+
+	if (!process_in_initial_namespace(0))
+		return 0;
+	if (process_status(getpid(), geteuid() ? "CapAmb" : "CapBnd", 16, &mask))
+		return 0;
+	return mask;
+}
+
+/* The supervisor's own signals and limits; the program gets back what was inherited. */
+static int set_up_process(struct server *server)
+{
+	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
+				      SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGIO};
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	sigset_t child;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		sigaction(ignored[i], &ignore, NULL);
+	/* SIGCHLD ignored would reap the program behind our back. */
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &child, NULL);
+	server->signals = signalfd(-1, &child, SFD_NONBLOCK | SFD_CLOEXEC);
+	return server->signals < 0 ? -errno : 0;
+}
+
+/* What only the supervisor does, once the program has been forked off. */
+static void detach(const struct inherited *inherited)
+{
+	struct rlimit limit = inherited->open_files;
+
+	setpgid(0, 0); /* the terminal's signals are not for us */
+	inherited_let_go(inherited);
+	(void)!chdir("/");
+	umask(0);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Under another listener, the paths that the overlay makes would be that one's already. */
+static int check_nesting(void)
+{
+	uint64_t mode;
+	int err;
+
+	if (process_status(getpid(), "Seccomp", 10, &mode) || mode != 2)
+		return 0;
+	err = filter_probe();
+	if (err)
+		program_explain(err);
+	return err;
+}
+
+static int set_up_overlay(struct server *server)
+{
+	struct supervisor *s = &server->s;
+	const char *step;
+	mode_t mask;
+	int err;
+
+	s->ambient = capabilities_over_exec();
+	mask = umask(0);
+	err = overlay_new(server->options->overlay, system_nodes(s->system), &s->overlay, &step);
+	umask(mask);
+	if (err) {
+		log_error(err, "%s is refused here; --overlay=trap does without (iommuse doctor says more)", step);
+		return err;
+	}
+	s->trap_paths = overlay_traps(s->overlay);
+	s->user_namespace = overlay_has_user_namespace(s->overlay);
+	return 0;
+}
+
+static int start_program(struct server *server, struct program_start *start)
+{
+	struct supervisor *s = &server->s;
+	rlim_t limit = start->inherited->open_files.rlim_cur;
+	int err;
+
+	limit = limit < QUEUE_FD_LIMIT ? limit : QUEUE_FD_LIMIT;
+	s->queue_fd = (int)(limit > 2 * QUEUE_FDS ? limit - QUEUE_FDS : limit / 2);
+	start->filter = (struct filter_config){
+		.paths = s->trap_paths,
+		.queue_fd = s->queue_fd,
+		.queue_fd_count = QUEUE_FDS,
+	};
+	err = program_start(start, &server->program);
+	if (err)
+		return err;
+	s->listener = server->program.listener;
+	s->argv0 = start->argv[0];
+	notify_prepare(s->listener);
+	return 0;
+}
+
+static int start_trace(struct server *server)
+{
+	int err = trace_new(STDERR_FILENO, &server->trace);
+
+	return err ? err : event_stream_listen(server->s.events, trace_event, server->trace);
+}
+
+static int start_to_serve(struct server *server)
+{
+	struct supervisor *s = &server->s;
+	int err;
+
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll < 0)
+		return -errno;
+	err = processes_new(&s->processes);
+	if (!err)
+		err = standins_new(s, overlay_take_tree(s->overlay), &s->standins);
+	if (!err && s->events)
+		err = start_trace(server);
+	if (!err)
+		err = pool_start(s);
+	return err;
+}
+
+int serve(const struct launch_options *options, const struct inherited *inherited, char **argv, int channel)
+{
+	struct server server = {.options = options, .channel = channel, .program = {.failed = -1}};
+	struct program_start start = {.argv = argv, .inherited = inherited};
+	struct system_config config = {.selftest = options->selftest, .memlock = options->memlock};
+	struct supervisor *s = &server.s;
+	int err;
+
+	pthread_mutex_init(&s->lock, NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	err = set_up_process(&server);
+	if (!err && options->verbose)
+		err = event_stream_new(&s->events);
+	config.events = s->events;
+	if (!err)
+		err = system_new(&config, &s->system);
+	if (err) {
+		log_error(err, "the supervisor cannot start");
+		goto out_report;
+	}
+	err = check_nesting();
+	if (!err)
+		err = set_up_overlay(&server);
+	if (!err)
+		err = start_program(&server, &start);
+	if (err)
+		goto out_report;
+	report(&server, REPORT_STARTED, server.program.pid);
+	detach(inherited);
+	err = start_to_serve(&server);
+	if (err) {
+		log_error(err, "the supervisor cannot start");
+		kill(server.program.pid, SIGKILL);
+		goto out_report;
+	}
+	run(&server);
+	return 0;
+
+out_report:
+	report(&server, REPORT_FAILED, EXIT_OWN_FAILURE);
+	return EXIT_OWN_FAILURE;
+}

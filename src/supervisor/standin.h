@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Stand-ins: the real file behind each descriptor that a client holds of ours. One inode for each open, so the inode
+ * says which file is meant, and dup, fork, exec, SCM_RIGHTS and exit are the kernel's own business.
+ */
+#ifndef IOMMUSE_SUPERVISOR_STANDIN_H
+#define IOMMUSE_SUPERVISOR_STANDIN_H
+
+#include "supervisor/supervisor.h"
+
+struct standin {
+	struct watch watch; /* of an event queue's socket */
+	struct standin *next_inode, *next_watch, *next_closed;
+	dev_t dev;
+	ino_t ino;
+	int own;     /* our only description of the file, or our end of the queue's socket */
+	int inotify; /* watch descriptor, or -1 for an event queue */
+	int open_flags;
+	unsigned directory;      /* where the file lies in the tree, from 1 */
+	struct file *file;       /* the descriptors' reference */
+	const struct node *node; /* NULL: an event queue */
+};
+
+/* tree: an unattached mount to make files in, owned from now on; -1: memfds serve. Returns 0, or -errno. */
+int standins_new(struct supervisor *s, int tree, struct standins **table);
+void standins_free(struct supervisor *s, struct standins *table);
+
+/*
+ * Makes a stand-in for a file that was just opened through node with O_* flags, and a descriptor of it to give to the
+ * client, which the caller closes once given. Consumes a reference to the file when it succeeds. Returns 0, or -errno:
+ * -ENFILE, -ENOMEM.
+ */
+int standin_open(struct supervisor *s, const struct node *node, struct file *file, int flags, struct standin **standin,
+		 int *client_fd);
+
+/* The same for an event queue. */
+int standin_open_queue(struct supervisor *s, struct file *file, struct standin **standin, int *client_fd);
+
+/* The stand-in with this inode, or NULL. Under the lock. */
+struct standin *standin_find(struct supervisor *s, const struct stat *st);
+
+/* The stand-ins that the last drain found closed, off the table. Under the lock. */
+struct standin *standins_take_closed(struct supervisor *s);
+
+/* Drops what is left of stand-ins that were taken. Without the lock: it may take long. */
+void standins_drop(struct supervisor *s, struct standin *list);
+
+/* Tests every stand-in, as if each had been closed. Under the lock. */
+void standins_test_all(struct supervisor *s);
+
+#endif

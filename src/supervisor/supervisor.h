@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The supervisor's own state: one process that is "the kernel" for the programs that run under it.
+ *
+ * Locks. `lock` guards the stand-ins, the threads and processes that were seen, and the list of calls in flight.
+ * Whoever handles a trapped call takes it once at the start: applying what has been closed and finding the file are one
+ * step, or a call that follows a close could find the file that was closed. No handler runs under it, and no copy from
+ * or to a client. Below it: what file_ops->closed takes. The pool's lock is a leaf.
+ */
+#ifndef IOMMUSE_SUPERVISOR_SUPERVISOR_H
+#define IOMMUSE_SUPERVISOR_SUPERVISOR_H
+
+#include "client/client.h"
+#include "supervisor/notify.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct event_stream;
+struct file;
+struct node;
+struct supervisor;
+struct system;
+
+/* Something that the supervisor's epoll descriptor watches; called under the lock. */
+struct watch {
+	void (*ready)(struct supervisor *s, struct watch *watch);
+};
+
+/* Event queues get descriptors from queue_fd on, so that the filter can tell their reads and writes from all others. */
+#define QUEUE_FDS 128
+
+struct supervisor {
+	pthread_mutex_t lock;
+	int listener;
+	int epoll; /* all that is watched: drained under the lock */
+	int queue_fd;
+	bool trap_paths;     /* programs cannot see our nodes but through us */
+	bool user_namespace; /* the programs live in a user namespace of ours ... */
+	uint64_t ambient;    /* ... and have these capabilities outside of it */
+
+	struct overlay *overlay;
+	struct system *system;
+	struct event_stream *events; /* NULL: nobody listens */
+	struct standins *standins;
+	struct processes *processes;
+	struct pool *pool;
+	uint64_t mm_serial;
+	const char *argv0; /* what the program was called as */
+};
+
+/* A process that made a trapped call. Guarded by the lock, but for what never changes. */
+struct process {
+	struct watch watch; /* of pidfd */
+	struct process *next;
+	pid_t pid;
+	int pidfd;
+	unsigned refs;
+	bool gone;       /* out of the table */
+	bool exec_tried; /* mm may be another one by now */
+	bool told;       /* a person was told that it cannot be read */
+	struct remote_mm *mm;
+	struct call *calls;                 /* in flight */
+	uint64_t queue_fds[QUEUE_FDS / 64]; /* numbers that are reserved */
+};
+
+/* A call in flight: lives on the stack of the thread that handles it. */
+struct call {
+	struct client client;
+	struct supervisor *supervisor;
+	struct notification n;
+	struct process *process;
+	struct mm *mm;           /* the client's, once it was asked for, with a reference */
+	struct file *file;       /* what args[fd] stands for, with a reference, or NULL */
+	const struct node *node; /* its node, or NULL: an event queue */
+	int open_flags;          /* as it was opened */
+	struct stat stat;        /* of the descriptor, where one was looked up */
+	bool is_open;            /* the descriptor exists */
+
+	/* A process that replaces its memory (execve) must not get a reply into the new one: see remote.c. */
+	_Atomic bool writing;
+	_Atomic bool exec_tried;
+	struct old_memory *old_memory;
+	struct call *next, **link;
+};
+
+/* Applies what has happened to all that is watched: closes, deaths. Under the lock. */
+void supervisor_drain(struct supervisor *s);
+
+void supervisor_lock(struct supervisor *s);
+void supervisor_unlock(struct supervisor *s);
+
+#endif

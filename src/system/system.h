@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A system: the nodes that exist, what they are opened with, and what all files of it share. Behind it the
+ * character devices; before it either the library (library.c) or the supervisor.
+ */
+#ifndef IOMMUSE_SYSTEM_SYSTEM_H
+#define IOMMUSE_SYSTEM_SYSTEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+struct event_stream;
+struct file;
+struct system;
+
+enum memlock_policy {
+	MEMLOCK_REPORT,  /* count locked memory as Linux would, say where Linux would refuse, do not refuse */
+	MEMLOCK_ENFORCE, /* count and refuse */
+	MEMLOCK_OFF,     /* do not count */
+};
+
+struct system_config {
+	bool selftest;
+	enum memlock_policy memlock;
+	struct event_stream *events; /* may be NULL; must outlive the system */
+};
+
+/* Returns 0, or -ENOMEM. */
+int system_new(const struct system_config *config, struct system **system);
+
+/* All files must have been put. */
+void system_free(struct system *system);
+
+/* A node, as a program sees it below "/". Nodes do not change while a system lives. */
+struct node {
+	const char *path;    /* "/dev/iommu" */
+	unsigned mode;       /* permission bits */
+	unsigned major, minor;
+};
+
+/* The nodes of a system, ended by one without a path. */
+const struct node *system_nodes(const struct system *system);
+
+/* Opens a node by its exact path. Returns 0 and a file with one reference, or -errno: -ENOENT no such node, -ENOMEM. */
+int system_open(struct system *system, struct client *client, const char *path, int flags, struct file **file);
+
+/* The last descriptor of the file has gone: announces it and drops the descriptors' reference. */
+void system_closed(struct system *system, struct file *file);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A client that means ill: wrong pointers, sizes, ids and descriptors, arguments that another thread changes during the
+ * call, descriptors that are closed and replaced during it, and things that nobody does to a device file. No answer is
+ * checked but that there is one, and that a well-behaved context is served afterwards.
+ */
+#include "door.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+enum { FIRST_FD = 100, FDS = 12, BUFFER = 1 << 16, CALLERS = 2 };
+
+struct attack {
+	_Atomic bool over;
+	_Atomic unsigned callers;
+	uint64_t seed;
+	unsigned long calls;
+	_Atomic(uint32_t) *buffer; /* BUFFER bytes, then a read-only page, then nothing */
+};
+
+static int some_fd(uint64_t *random)
+{
+	static const int odd[] = {-1, 0, 99, 1 << 20, INT32_MAX, INT32_MIN};
+	uint64_t n = random_next(random) % 32;
+
+	return n < 6 ? odd[n] : FIRST_FD + (int)(n % FDS);
+}
+
+static uint64_t some_address(const struct attack *a, uint64_t *random)
+{
+	static const uint64_t odd[] = {0, 8, 4095, 0x7ffffffff000ull, 0x800000000000ull, 0xffffffff81000000ull, ~0ull};
+	uint64_t base = address(a->buffer);
+	uint64_t n = random_next(random) % 24;
+
+	if (n < 7)
+		return odd[n];
+	if (n < 9)
+		return base + BUFFER - random_next(random) % 80; /* into the read-only page */
+	if (n < 11)
+		return base + BUFFER + 4096 - random_next(random) % 80; /* over the end */
+	return base + random_next(random) % (BUFFER - 128);
+}
+
+static uint32_t some_word(const struct attack *a, uint64_t *random)
+{
+	switch (random_next(random) % 10) {
+	case 0:
+		return (uint32_t)random_next(random);
+	case 1:
+		return (uint32_t)1 << random_next(random) % 32;
+	case 2:
+		return (uint32_t)some_fd(random);
+	case 3:
+		return (uint32_t)some_address(a, random);
+	case 4:
+		return (uint32_t)(some_address(a, random) >> 32);
+	case 5:
+		return UINT32_MAX - (uint32_t)(random_next(random) % 3);
+	case 6:
+		return (uint32_t)(random_next(random) % 80);
+	case 7:
+		return 0x1000u << random_next(random) % 8;
+	default:
+		return (uint32_t)(random_next(random) % 4);
+	}
+}
+
+static uint32_t some_size(uint64_t *random)
+{
+	static const uint32_t sizes[] = {0,  1,  4,  7,  8,  12, 16, 20,   24,    28,        32,
+					 36, 40, 44, 48, 64, 72, 80, 4096, 65536, UINT32_MAX};
+
+	return sizes[random_next(random) % (sizeof(sizes) / sizeof(sizes[0]))];
+}
+
+static unsigned long some_command(uint64_t *random)
+{
+	uint64_t n = random_next(random) % 16;
+
+	if (n == 0)
+		return CMD(random_next(random) % 256);
+	if (n == 1)
+		return (uint32_t)(random_next(random) << 16) | CMD(random_next(random) % 256);
+	if (n == 2)
+		return CMD(0x64 + random_next(random) % 32);
+	return CMD(0x80 + random_next(random) % 0x15);
+}
+
+static void write_argument(const struct attack *a, uint64_t at, uint64_t *random)
+{
+	uint64_t base = address(a->buffer);
+	uint64_t first = (at - base) / 4;
+
+	if (at < base || at + 128 > base + BUFFER)
+		return;
+	atomic_store(&a->buffer[first], random_next(random) % 4 ? 40 : some_size(random));
+	for (uint64_t i = 1; i < 18; i++)
+		atomic_store(&a->buffer[first + i], some_word(a, random));
+}
+
+static void *calls_at_random(void *arg)
+{
+	struct attack *a = arg;
+	uint64_t random = a->seed + 1000 * (1 + (uint64_t)atomic_fetch_add(&a->callers, 1));
+
+	for (unsigned long i = 0; i < a->calls; i++) {
+		uint64_t at = some_address(a, &random) & ~(random_next(&random) % 4 ? 3ull : 0ull);
+
+		write_argument(a, at & ~3ull, &random);
+		ioctl(some_fd(&random), some_command(&random), at);
+		if (i % 512 == 0) /* queues that the calls made */
+			close_range(FIRST_FD + FDS, ~0u, 0);
+	}
+	return NULL;
+}
+
+static void *changes_arguments(void *arg)
+{
+	struct attack *a = arg;
+	uint64_t random = a->seed + 1;
+
+	while (!atomic_load(&a->over))
+		atomic_store(&a->buffer[random_next(&random) % (BUFFER / 4)],
+			     random_next(&random) % 8 ? some_word(a, &random) : some_size(&random));
+	return NULL;
+}
+
+static void *changes_descriptors(void *arg)
+{
+	struct attack *a = arg;
+	uint64_t random = a->seed + 2;
+
+	while (!atomic_load(&a->over)) {
+		int number = FIRST_FD + (int)(random_next(&random) % FDS);
+		int fd;
+
+		switch (random_next(&random) % 8) {
+		case 0:
+			close(number);
+			continue;
+		case 1:
+			fd = memfd_create("door", MFD_CLOEXEC);
+			break;
+		case 2:
+			fd = dup(FIRST_FD + (int)(random_next(&random) % FDS));
+			break;
+		case 3:
+			fd = open(DEV_VFIO, O_RDONLY);
+			break;
+		default:
+			fd = open(DEV_IOMMU, O_RDWR);
+			if (fd >= 0)
+				ioas_alloc(fd);
+		}
+		if (fd >= 0) {
+			dup2(fd, number);
+			close(fd);
+		}
+	}
+	return NULL;
+}
+
+static void random_calls(struct test *t)
+{
+	struct attack a = {.seed = t->seed, .calls = t->rounds * 50};
+	pthread_t callers[CALLERS];
+	pthread_t others[2];
+	char *memory = mmap(NULL, BUFFER + 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	dprintf(STDOUT_FILENO, "# %s: seed %llu, %lu calls\n", t->name, (unsigned long long)a.seed, a.calls * CALLERS);
+	SAME(t, ERR(mprotect(memory + BUFFER, 4096, PROT_READ)), 0);
+	SAME(t, ERR(munmap(memory + BUFFER + 4096, 4096)), 0);
+	a.buffer = (void *)memory;
+	SAME(t, pthread_create(&others[0], NULL, changes_arguments, &a), 0);
+	SAME(t, pthread_create(&others[1], NULL, changes_descriptors, &a), 0);
+	for (int i = 0; i < CALLERS; i++)
+		SAME(t, pthread_create(&callers[i], NULL, calls_at_random, &a), 0);
+	for (int i = 0; i < CALLERS; i++)
+		pthread_join(callers[i], NULL);
+	atomic_store(&a.over, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(others[i], NULL);
+	FRESH(t, open_iommu());
+}
+
+/* Random calls in a process that is killed, or whose memory goes, in the middle of it all. */
+static void random_calls_that_end(struct test *t)
+{
+	for (unsigned long i = 0; i < t->rounds / 10 + 1; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			struct attack a = {.seed = t->seed + i, .calls = 300};
+			pthread_t thread;
+			char *memory =
+				mmap(NULL, BUFFER + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			a.buffer = (void *)memory;
+			pthread_create(&thread, NULL, changes_descriptors, &a);
+			calls_at_random(&a);
+			if (i % 3 == 0)
+				_exit(0);
+			if (i % 3 == 1)
+				abort();
+			/* The arguments vanish under two callers. */
+			a.calls = 1000;
+			pthread_create(&thread, NULL, calls_at_random, &a);
+			munmap(memory, BUFFER);
+			_exit(0);
+		}
+		wait_for(pid);
+	}
+	FRESH(t, open_iommu());
+}
+
+/* What nobody does to a device. Some of it Linux allows, some not; the context is not touched by any of it. */
+static void abuse(int fd, const char *self)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct timespec times[2] = {{1, 0}, {2, 0}};
+	char byte = 'x';
+	int in;
+
+	fcntl(fd, F_SETLEASE, F_RDLCK);
+	fcntl(fd, F_SETLEASE, F_WRLCK);
+	fcntl(fd, F_SETLK, &lock);
+	fcntl(fd, F_OFD_SETLK, &lock);
+	fcntl(fd, F_NOTIFY, DN_ACCESS | DN_MULTISHOT);
+	fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	fcntl(fd, F_SETOWN, getpid());
+	fcntl(fd, F_SETFL, O_ASYNC | O_APPEND | O_NONBLOCK);
+	flock(fd, LOCK_EX | LOCK_NB);
+	futimens(fd, times);
+	fsetxattr(fd, "user.x", "y", 1, 0);
+	fsetxattr(fd, "trusted.x", "y", 1, 0);
+	ftruncate(fd, 1ll << 40);
+	fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20);
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	fsync(fd);
+	write(fd, &byte, 1);
+	pwrite(fd, &byte, 1, 7ll << 40);
+	pread(fd, &byte, 1, 7ll << 40);
+	lseek(fd, 1 << 20, SEEK_SET);
+	in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	sendfile(fd, in, NULL, 100);
+	copy_file_range(in, NULL, fd, NULL, 100, 0);
+	close(in);
+	in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	inotify_add_watch(in, self, IN_ALL_EVENTS);
+	close(in);
+	in = open(self, O_RDONLY | O_CLOEXEC);
+	close(in);
+	(void)mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE, fd, 0);
+}
+
+static void things_nobody_does(struct test *t)
+{
+	for (int i = 0; i < 20; i++) {
+		int fd = (int)ERR(open(i % 3 ? DEV_IOMMU : DEV_VFIO, i % 2 ? O_RDWR : O_RDONLY));
+		char self[64];
+
+		FRESH(t, fd);
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		abuse(fd, self);
+		if (!SAME(t, ioas_alloc(fd), 2) || !SAME(t, open_iommu() >= 0, true))
+			break;
+		if (i % 4 == 0)
+			close(fd);
+	}
+}
+
+/* The mode of the file is not the way to keep others out of a context that is open. */
+static void change_of_mode(struct test *t)
+{
+	struct stat before;
+	int fd = open_iommu();
+	int other;
+
+	SAME(t, ERR(fstat(fd, &before)), 0);
+	FRESH(t, fd);
+	fchmod(fd, 0);
+	fchown(fd, (uid_t)-1, (gid_t)-1);
+	SAME(t, ioas_alloc(fd), 2);
+	fchmod(fd, before.st_mode & 07777); /* as root it was the node itself */
+	other = open_iommu();
+	FRESH(t, other);
+}
+
+static void flood_of_descriptors(struct test *t)
+{
+	enum { MOST = 3000 };
+	struct rlimit limit;
+	int fds[MOST];
+	int count;
+
+	SAME(t, ERR(getrlimit(RLIMIT_NOFILE, &limit)), 0);
+	limit.rlim_cur = limit.rlim_max < MOST + 20 ? limit.rlim_max : MOST + 20;
+	SAME(t, ERR(setrlimit(RLIMIT_NOFILE, &limit)), 0);
+	for (count = 0; count < MOST; count++) {
+		fds[count] = open_iommu();
+		if (fds[count] < 0)
+			break;
+	}
+	if (count < MOST && fds[count] != -EMFILE && fds[count] != -ENFILE)
+		test_fail(t, "open number %d: %s", count, strerrorname_np(-fds[count]));
+	CHECK(t, count >= 100);
+	for (int i = 0; i < count; i += 100)
+		FRESH(t, fds[i]);
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	FRESH(t, open_iommu());
+}
+
+static void flood_of_objects(struct test *t)
+{
+	static char buffer[4096];
+	int fd = open_iommu();
+
+	for (uint32_t i = 1; i <= 2000; i++) {
+		if (!SAME(t, ioas_alloc(fd), i) || !SAME(t, ioas_map(fd, i, buffer, sizeof(buffer), 0x1000), 0))
+			return;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test_case cases[] = {
+		{"random_calls", random_calls},
+		{"random_calls_that_end", random_calls_that_end},
+		{"things_nobody_does", things_nobody_does},
+		{"change_of_mode", change_of_mode},
+		{"flood_of_descriptors", flood_of_descriptors},
+		{"flood_of_objects", flood_of_objects},
+	};
+
+	return TEST_MAIN(argc, argv, cases);
+}
