@@ -42,11 +42,10 @@ struct event {
 	union {
 		struct {
 			uint32_t cmd;
-			uint32_t arg_size;  /* bytes of arg that are valid: the command's structure as the handler left
-					       it */
+			uint32_t arg_size;  /* bytes of arg that are valid */
 			int64_t result;     /* 0 or more, or -errno */
-			uint64_t arg_value; /* the argument word itself: a pointer, or a value for commands that take
-					       one */
+			uint64_t arg_value; /* the argument word: a pointer, or a value */
+			/* The command's structure as the handler left it. */
 			unsigned char arg[EVENT_ARG_MAX];
 		} call;
 		struct {
@@ -83,8 +82,10 @@ int event_stream_new(struct event_stream **events);
 /* Hands the last records to the listeners, ends the consumer and frees the stream; nobody may announce any more. */
 void event_stream_free(struct event_stream *events);
 
-/* Adds a listener and starts the consumer's thread with the first. Listeners stay. Thread-safe. Returns 0, or -ENOMEM,
- * -EAGAIN. */
+/*
+ * Adds a listener and starts the consumer's thread with the first. Listeners stay. Thread-safe.
+ * Returns 0, or -ENOMEM, -EAGAIN.
+ */
 int event_stream_listen(struct event_stream *events, event_listener *call, void *context);
 
 /* Waits until all records announced before the call have been handed to the listeners. Not from a listener. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A tree of 64-way nodes. A node's free word has a bit for each child below which an id is free (or that does not exist yet),
- * so the lowest free id is found by following the lowest set bit down. As ids are taken lowest first, leaves come into
- * being in ascending order. A new root is put above the old one, which lookups that started at the old root do not notice.
+ * A tree of 64-way nodes. A node's free word has a bit for each child below which an id is free (or that does not exist
+ * yet), so the lowest free id is found by following the lowest set bit down. As ids are taken lowest first, leaves come
+ * into being in ascending order. A new root is put above the old one, which lookups that started at the old root do not
+ * notice.
  */
 #include "base/id_table.h"
 
@@ -12,8 +13,8 @@
 #include <stdlib.h>
 
 #define FANOUT_BITS 6
-#define FANOUT (1U << FANOUT_BITS)
-#define LEVELS 6 /* 36 bits, the first that hold INT_MAX */
+#define FANOUT      (1U << FANOUT_BITS)
+#define LEVELS      6 /* 36 bits, the first that hold INT_MAX */
 
 enum state {
 	STATE_FREE,
@@ -23,7 +24,7 @@ enum state {
 };
 
 #define STATE_MASK UINT64_C(0xff)
-#define ONE_USER (UINT64_C(1) << 32)
+#define ONE_USER   (UINT64_C(1) << 32)
 
 struct id_node {
 	uint64_t free;
@@ -69,7 +70,8 @@ void id_table_init(struct id_table *table)
 
 static struct id_node *node_new(uint32_t level)
 {
-	size_t size = level ? offsetof(struct id_node, child) + sizeof(struct id_node *) * FANOUT : sizeof(struct id_node);
+	size_t size =
+		level ? offsetof(struct id_node, child) + sizeof(struct id_node *) * FANOUT : sizeof(struct id_node);
 	struct id_node *node = calloc(1, size);
 
 	if (node) {

@@ -5,7 +5,8 @@
  * An id is free, reserved (taken, but no lookup finds it), live, or a tombstone (taken for ever). State, kind and
  * users are one word, so that "found, and one more user" and "one user, and gone" are each one step: a lookup takes no
  * lock. Slots stay where they are until id_table_clear(), which is why a lookup may look at one that is being freed.
- * Taking and freeing a number is serialised by the table's own lock. All functions are thread-safe but for init and clear.
+ * Taking and freeing a number is serialised by the table's own lock. All functions are thread-safe but for init and
+ * clear.
  */
 #ifndef IOMMUSE_BASE_ID_TABLE_H
 #define IOMMUSE_BASE_ID_TABLE_H
@@ -37,7 +38,8 @@ void id_table_init(struct id_table *table);
 /* Frees the nodes. The values are the caller's. */
 void id_table_clear(struct id_table *table);
 
-/* Takes the lowest free id for value, reserved and with one user. kind: 1 to 255. Returns 0, -ENOMEM, or -EBUSY: no id is free. */
+/* Takes the lowest free id for value, reserved and with one user. kind: 1 to 255. Returns 0, -ENOMEM, or -EBUSY: no id
+ * is free. */
 int id_table_reserve(struct id_table *table, unsigned kind, void *value, uint32_t *id, struct id_slot **slot);
 
 /* Lets lookups find a reserved id. */

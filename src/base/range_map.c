@@ -5,8 +5,8 @@
  *
  * Keys. Entries are in ascending order and disjoint. An inner node says of each child where its first range starts and
  * where its last one ends, exactly; a key belongs to the last child whose first is at most the key, or to the first
- * child. So all that is below the key in the leaf's neighbour on the left ends before the leaf's first start, and only
- * the leftmost leaf is ever asked for a key below its first start. "last" is closed everywhere, and last + 1 is nowhere
+ * child. So all that is in the leaves on the left of the key's leaf ends before that leaf's first start, and only the
+ * leftmost leaf is ever asked for a key below its first start. "last" is closed everywhere, and last + 1 is nowhere
  * computed without knowing that something follows: a range may end at UINT64_MAX.
  *
  * Padding. A leaf's entries are in the slots [head, head + count); starts before them are 0, starts after them
@@ -16,25 +16,33 @@
  * Gaps. A gap lies between two ranges. A child's bounds speak of the gaps between its own ranges, and of the one
  * between it and the child on its left in the same node. The gaps before the first range of the map and after its last
  * are in no bound. For each order n from 0 to 21 a bound is at least the room of each such gap once its start is
- * rounded up to 2^n. Bounds are never too low; they may be too high. A parent's bound is never below that of a child.
- * What makes a gap raises the bounds on the way up, and stops at the first that is high enough; what fills one leaves
- * them. A search that descends in vain makes the bounds exact on its way back, so each change costs at most one vain
- * descent for each order, and what does not change costs none. See range_map_gap.c.
+ * rounded up to 2^n. Bounds are never too low; they may be too high. What makes a gap raises the bounds all the way up;
+ * what fills one leaves them. A search that descends into a child in vain lowers the child's bounds, of order 0 and of
+ * its own order, to what it found. So each change costs at most one vain descent for each order, and what does not
+ * change costs none. Of a child that was never searched nothing is known, nor is of those above it: there raising ends.
+ * See range_map_gap.c.
  *
  * Orders. Rounding a start up to 2^n costs a gap less than 2^n, so the bound of order n is above the bound of order 0
  * less 2^n: the difference, the slack, takes two bytes up to order 16 and four from there on, and is exact all the
  * same.
  *
- * Fill. A full leaf passes entries to a sibling with room, else it splits: in halves, or, where the new range comes
- * after all of its ranges or before all of the map's, so that only the new range is in the new leaf. Ascending inserts
- * thus leave full leaves. (Where the leaf on the right has room the range goes there, so leaves of one range do not
- * gather.) Leaves that run low merge only where what comes of it is far from full, and else drain; an empty one is
- * unlinked. So a pair of insert and remove that is repeated anywhere does not make and free nodes each time, but at the
- * edge of a full leaf, and for that one node of each kind is kept aside. A map that becomes empty keeps its last leaf.
+ * The fresh gap. A gap that a removal made is kept aside, with the way to it, until the next change: most often that
+ * fills it again, and no bound has to be touched. It is the only gap that bounds may not know of.
  *
- * Depth. Of two leaves that are neighbours in a node, one had more than a quarter when it last lost a range; likewise
- * inner nodes, but for the right edge. So a node has at least some eight children on average, and no memory holds a
- * tree of RANGE_MAP_MAX_HEIGHT levels.
+ * The way. The map keeps the way from the root to the leaf that was changed last, as the next change is often near. It
+ * is given up where nodes are split, merged or unlinked.
+ *
+ * Fill. A full leaf passes entries to a sibling with room, else it splits: in halves, or, where the new range goes on
+ * with a series of inserts at the leaf's end (or at the front of all), so that only the new range is in the new leaf.
+ * Ascending inserts thus leave full leaves. Where the leaf on the right has room the range goes there, so leaves of one
+ * range do not gather. Leaves that run low merge only where the result is far from full, and else drain; an empty one
+ * is unlinked, and ends the series that led to it. So a pair of insert and remove that is repeated in one place soon
+ * finds a leaf with room, and does not split and unlink each time. A node of each kind is kept for the next split. A
+ * map that becomes empty keeps its last leaf, and nothing else.
+ *
+ * Depth. Of two leaves that are neighbours in a node, one has more than LOW_SLOTS entries, and so it is with inner
+ * nodes. Nodes are thus filled with eight on average at the least, and a tree of RANGE_MAP_MAX_HEIGHT levels would take
+ * more than ten terabytes. An insert that wanted one more gets -ENOMEM.
  *
  * Memory. An insert takes all the nodes that it needs before it changes anything.
  */
@@ -75,6 +83,8 @@ static struct range_leaf *take_leaf(struct range_map *map)
 	leaf->next = NULL;
 	leaf->head = 0;
 	leaf->count = 0;
+	leaf->ascending = false;
+	leaf->descending = false;
 	memset(leaf->start, 0xff, sizeof(leaf->start));
 	return leaf;
 }
@@ -233,6 +243,12 @@ static void link_split(struct range_map *map, struct range_path *path, struct re
 		range_inner_set_inner(path->step[level].node, path->step[level].slot, path->step[level - 1].node);
 }
 
+/* Whether a range that becomes the full leaf's entry number index goes on with a series that filled it. */
+static bool goes_on(const struct range_leaf *leaf, unsigned index)
+{
+	return index == RANGE_SLOTS ? leaf->ascending : !index && leaf->descending;
+}
+
 /* Splits the full leaf of the way and puts the range in, as its entry number index. Returns 0, or -ENOMEM. */
 static int split_insert(struct range_map *map, struct range_path *path, unsigned index, const struct range *range)
 {
@@ -248,7 +264,7 @@ static int split_insert(struct range_map *map, struct range_path *path, unsigned
 	right = reserve.leaf;
 	right->next = leaf->next;
 	leaf->next = right;
-	if (index == RANGE_SLOTS || !index)
+	if (goes_on(leaf, index))
 		keep = index;
 	if (keep < RANGE_SLOTS)
 		range_leaf_pass_right(leaf, right, RANGE_SLOTS - keep);
@@ -324,7 +340,7 @@ static int insert_into_full(struct range_map *map, struct range_path *path, unsi
 		insert_into_leaf(path, 0, range);
 		return 0;
 	}
-	if (index && index < RANGE_SLOTS && pass_entries(path)) {
+	if (!goes_on(path->leaf, index) && pass_entries(path)) {
 		range_path_descend(map, range->start, path);
 		insert_into_leaf(path, range_leaf_slot(path->leaf, range->start) - path->leaf->head, range);
 		return 0;
@@ -332,12 +348,26 @@ static int insert_into_full(struct range_map *map, struct range_path *path, unsi
 	return split_insert(map, path, index, range);
 }
 
-/* The way to where the key is or would be. */
+static inline void settle_fresh(struct range_map *map)
+{
+	range_path_raise(&map->path, &map->fresh);
+	map->fresh.known = false;
+}
+
+/* The way to where the key is or would be. A fresh gap is settled before, as its way may be given up. */
 static inline struct range_path *way_to(struct range_map *map, uint64_t key)
 {
+	settle_fresh(map);
 	if (!range_path_leads_to(&map->path, key))
 		range_path_descend(map, key, &map->path);
 	return &map->path;
+}
+
+/* Whether the range fills the fresh gap whole and goes into the same leaf, which has room as a range just left it. */
+static inline bool fills_fresh(const struct range_map *map, uint64_t start, uint64_t last)
+{
+	return map->fresh.known && start == map->fresh.before + 1 && last == map->fresh.after - 1 &&
+	       range_path_leads_to(&map->path, start);
 }
 
 int range_map_insert(struct range_map *map, uint64_t start, uint64_t last, void *value)
@@ -355,6 +385,8 @@ int range_map_insert(struct range_map *map, uint64_t start, uint64_t last, void 
 			return -ENOMEM;
 		map->height = 1;
 	}
+	if (fills_fresh(map, start, last))
+		map->fresh.known = false;
 	path = way_to(map, start);
 	leaf = path->leaf;
 	slot = range_leaf_slot(leaf, start);
@@ -374,18 +406,22 @@ int range_map_insert(struct range_map *map, uint64_t start, uint64_t last, void 
 	return 0;
 }
 
-/* A leaf lost its place: the one before it has to skip it. */
+/* The leaf of the way is empty: the one before it has to skip it, and a series that led to it is over. */
 static void unlink_leaf(const struct range_path *path)
 {
 	unsigned level = range_path_left_level(path);
+	struct range_leaf *next = path->leaf->next;
 	struct range_node *node;
 
+	if (next)
+		next->descending = false;
 	if (level == path->inner_levels)
 		return;
 	node = path->step[level].node->child[path->step[level].slot - 1];
 	while (level--)
 		node = range_inner(node)->child[range_inner(node)->count - 1];
-	range_leaf(node)->next = path->leaf->next;
+	range_leaf(node)->next = next;
+	range_leaf(node)->ascending = false;
 }
 
 static void collapse_root(struct range_map *map)
@@ -469,12 +505,17 @@ static void merge_leaves(struct range_map *map, struct range_inner *node, unsign
 	drop_leaf(map, right);
 }
 
-static void merge_low_leaf(struct range_map *map, struct range_path *path)
+/* The leaf of the way runs low. */
+static void shrink(struct range_map *map, struct range_path *path)
 {
 	struct range_inner *node = path->step[0].node;
 	unsigned slot = path->step[0].slot, room = RANGE_SLOTS - MERGED_SLOTS + path->leaf->count;
 
-	if (has_room(node, slot + 1, room)) {
+	if (!path->leaf->count) {
+		unlink_leaf(path);
+		drop_leaf(map, path->leaf);
+		erase_child(map, path, slot);
+	} else if (has_room(node, slot + 1, room)) {
 		merge_leaves(map, node, slot);
 		erase_child(map, path, slot + 1);
 	} else if (slot && has_room(node, slot - 1, room)) {
@@ -495,25 +536,19 @@ void *range_map_remove(struct range_map *map, uint64_t start)
 		return NULL;
 	path = way_to(map, start);
 	leaf = path->leaf;
-	slot = range_leaf_slot(leaf, start);
-	if (slot == leaf->head || leaf->start[--slot] != start)
+	slot = range_leaf_find(leaf, start);
+	if (slot == RANGE_SLOTS)
 		return NULL;
 	value = leaf->value[slot];
 	edge = slot == leaf->head || slot + 1 == leaf->head + leaf->count;
-	range_path_raise_remove(path, slot);
+	map->fresh = range_path_gap_around(path, slot);
 	range_leaf_erase(leaf, slot);
 	map->count--;
-	if (path->inner_levels) {
-		if (!leaf->count) {
-			unlink_leaf(path);
-			drop_leaf(map, leaf);
-			erase_child(map, path, path->step[0].slot);
-		} else {
-			if (edge)
-				range_path_refresh_leaf(path);
-			if (leaf->count <= LOW_SLOTS)
-				merge_low_leaf(map, path);
-		}
+	if (path->inner_levels && leaf->count && edge)
+		range_path_refresh_leaf(path);
+	if (path->inner_levels && leaf->count <= LOW_SLOTS) {
+		settle_fresh(map);
+		shrink(map, path);
 	}
 	if (!map->count && (map->spare_leaf || map->spare_inner))
 		free_spares(map);
@@ -532,17 +567,16 @@ int range_map_update(struct range_map *map, uint64_t start, uint64_t last, void 
 		return -ENOENT;
 	path = way_to(map, start);
 	leaf = path->leaf;
-	slot = range_leaf_slot(leaf, start);
-	if (slot == leaf->head || leaf->start[--slot] != start)
+	slot = range_leaf_find(leaf, start);
+	if (slot == RANGE_SLOTS)
 		return -ENOENT;
 	behind = slot + 1 < leaf->head + leaf->count;
 	if (behind ? leaf->start[slot + 1] <= last : range_path_next_start(path, &next) && next <= last)
 		return -EEXIST;
 	if (last < leaf->last[slot]) {
-		if (behind)
-			range_path_raise_from(path, 0, last, leaf->start[slot + 1]);
-		else
-			range_path_raise_right(path, last);
+		struct range_fresh gap = range_path_gap_behind(path, slot, last);
+
+		range_path_raise(path, &gap);
 	}
 	leaf->last[slot] = last;
 	leaf->value[slot] = value;

@@ -4,6 +4,7 @@
  * wide nodes, no allocation in a lookup or a removal, and an index of the gaps between the ranges.
  *
  * Not locked: the owner of the map serialises changes against everything else; lookups may run beside lookups.
+ * A change near the last one is cheap, and to fill again what was removed last is cheapest.
  */
 #ifndef IOMMUSE_BASE_RANGE_MAP_H
 #define IOMMUSE_BASE_RANGE_MAP_H
@@ -16,7 +17,7 @@ struct range_node;
 struct range_leaf;
 struct range_inner;
 
-/* More levels than any memory fills: see "Depth" in range_map.c. */
+/* See "Depth" in range_map.c. */
 #define RANGE_MAP_MAX_HEIGHT 12
 
 /* The way down to a leaf, from its parent at step[0] up to the root. */
@@ -29,12 +30,23 @@ struct range_path {
 	} step[RANGE_MAP_MAX_HEIGHT - 1];
 };
 
+/* The gap that the last removal made: the bounds do not know of it yet, as it is often filled again at once. */
+struct range_fresh {
+	bool known;             /* there is one */
+	bool right;             /* it belongs to the child on the right of the way */
+	uint16_t level;         /* of which node of the way */
+	uint64_t before, after; /* the numbers next to it */
+};
+
 struct range_map {
 	struct range_node *root; /* NULL until something is inserted */
 	unsigned height;
-	size_t count;                                /* ranges */
+	size_t count; /* ranges */
+
+	/* All below is the map's own business. */
 	struct range_node *spare_leaf, *spare_inner; /* kept for the next split */
-	struct range_path path; /* to where the last change was; its leaf is NULL where none is known */
+	struct range_path path;                      /* to the last change; its leaf is NULL where none is known */
+	struct range_fresh fresh;
 };
 
 struct range {
@@ -88,9 +100,12 @@ bool range_map_next(struct range_cursor *c);
 
 /*
  * Finds the lowest gap [s, l] between ranges, clipped to [want->first, want->last], in which the address
- * a = (s rounded up to want->align) | want->offset leaves room: a does not overflow, a <= l and l - a >= want->length
- * - 1. Stores a in *start and returns true, or returns false. Costs O(log n) amortised, whatever the number of gaps
- * that are too small or misaligned.
+ *	a = (s rounded up to want->align) | want->offset
+ * leaves room: a does not overflow, a <= l and l - a >= want->length - 1. Stores a in *start and returns true, or
+ * returns false. Costs O(log n) amortised, whatever the number of gaps that are too small or misaligned; only where the
+ * offset is at least the alignment, each gap is looked at that has room but for the offset.
+ *
+ * It keeps what it learns in the nodes: where locks are concerned it is a change, but lookups may run beside it.
  */
 bool range_map_find_gap(const struct range_map *map, const struct range_gap *want, uint64_t *start);
 

@@ -97,8 +97,11 @@ static void range_bound_lower(struct range_inner *node, unsigned slot, unsigned 
 
 		set_slack(node, slot, other, slack > old - bound ? slack - (old - bound) : 0);
 	}
-	if (order)
-		set_slack(node, slot, order, room + most < bound ? most : room < bound ? bound - room : 0);
+	if (order) {
+		uint64_t slack = bound > room ? bound - room : 0;
+
+		set_slack(node, slot, order, slack < most ? slack : most);
+	}
 }
 
 /* Whether the gap [start, last] has the room within the window. */
@@ -129,107 +132,143 @@ static inline enum verdict try_gap(struct search *search, uint64_t before, uint6
 	return NOT_HERE;
 }
 
-static enum verdict search_leaf(struct search *search, const struct range_leaf *leaf)
+/* Of what a search went through in vain: the largest gap, and the largest room for its alignment. */
+struct extent {
+	uint64_t bound, room;
+};
+
+static enum verdict search_leaf(struct search *search, const struct range_leaf *leaf, struct extent *extent)
 {
-	unsigned end = leaf->head + leaf->count;
-	uint64_t mask = search->mask, room = search->room;
+	const uint64_t *after = &leaf->start[leaf->head], *before = &leaf->last[leaf->head], *end = after + leaf->count;
+	/* Ranges that are no further apart tell nothing new. */
+	uint64_t dull = (extent->room < search->room ? extent->room : search->room - 1) + 1;
 
-	for (unsigned slot = leaf->head + 1; slot < end; slot++) {
-		uint64_t before = leaf->last[slot - 1], after = leaf->start[slot];
+	while (++after < end) {
 		enum verdict verdict;
+		uint64_t room;
 
-		if (range_room(before, after, mask) < room)
+		if (*after - *before++ <= dull)
 			continue;
-		verdict = try_gap(search, before, after);
-		if (verdict != NOT_HERE)
-			return verdict;
+		room = range_room(before[-1], *after, search->mask);
+		if (room >= search->room) {
+			verdict = try_gap(search, before[-1], *after);
+			if (verdict != NOT_HERE)
+				return verdict;
+		}
+		if (*after - before[-1] - 1 > extent->bound)
+			extent->bound = *after - before[-1] - 1;
+		if (room > extent->room) {
+			extent->room = room;
+			dull = (room < search->room ? room : search->room - 1) + 1;
+		}
 	}
 	return NOT_HERE;
 }
 
-static void measure_leaf(const struct range_leaf *leaf, uint64_t mask, uint64_t *bound, uint64_t *room)
+/* How the slacks of an order are kept. */
+enum width { NONE, SHORT, LONG };
+
+static inline enum width width_of(unsigned order)
 {
-	unsigned end = leaf->head + leaf->count;
-
-	for (unsigned slot = leaf->head + 1; slot < end; slot++) {
-		uint64_t gap = range_room(leaf->last[slot - 1], leaf->start[slot], 0);
-		uint64_t rounded = range_room(leaf->last[slot - 1], leaf->start[slot], mask);
-
-		*bound = gap > *bound ? gap : *bound;
-		*room = rounded > *room ? rounded : *room;
-	}
+	return !order ? NONE : order <= RANGE_SHORT_ORDERS ? SHORT : LONG;
 }
 
-static void measure_inner(const struct range_inner *node, unsigned order, uint64_t *bound, uint64_t *room)
+static inline __attribute__((always_inline)) uint64_t bound_of(const struct range_inner *node, size_t slot,
+							       unsigned order, enum width width)
 {
-	for (unsigned slot = 0; slot < node->count; slot++) {
-		uint64_t rounded = range_bound(node, slot, order);
-
-		*bound = node->bound[slot] > *bound ? node->bound[slot] : *bound;
-		*room = rounded > *room ? rounded : *room;
-	}
+	if (width == NONE)
+		return node->bound[slot];
+	if (width == SHORT)
+		return node->bound[slot] - node->short_slack[order - 1][slot];
+	return node->bound[slot] - node->long_slack[order - 1 - RANGE_SHORT_ORDERS][slot];
 }
 
-/* A search of the child was in vain: what does it know now? */
-static void settle(struct range_inner *node, unsigned slot, unsigned level, const struct search *search)
+static inline __attribute__((always_inline)) size_t next_child_of(const struct range_inner *node, size_t slot,
+								  unsigned order, uint64_t room, enum width width)
 {
-	uint64_t bound = 0, room = 0;
-
-	if (slot) {
-		bound = range_room(node->last[slot - 1], node->first[slot], 0);
-		room = range_room(node->last[slot - 1], node->first[slot], search->mask);
-	}
-	if (level == 1)
-		measure_leaf(range_leaf(node->child[slot]), search->mask, &bound, &room);
-	else
-		measure_inner(range_inner(node->child[slot]), search->order, &bound, &room);
-	range_bound_lower(node, slot, search->order, bound, room);
-}
-
-/* The first child from slot on with enough room. */
-static unsigned next_child(const struct range_inner *node, unsigned slot, unsigned order, uint64_t room)
-{
-	const uint64_t *bound = node->bound;
-
-	if (!order) {
-		while (slot < node->count && bound[slot] < room)
-			slot++;
-	} else if (order <= RANGE_SHORT_ORDERS) {
-		const uint16_t *slack = node->short_slack[order - 1];
-
-		while (slot < node->count && bound[slot] - slack[slot] < room)
-			slot++;
-	} else {
-		const uint32_t *slack = node->long_slack[order - 1 - RANGE_SHORT_ORDERS];
-
-		while (slot < node->count && bound[slot] - slack[slot] < room)
-			slot++;
-	}
+	while (slot < node->count && (node->bound[slot] < room || bound_of(node, slot, order, width) < room))
+		slot++;
 	return slot;
+}
+
+/* The first child from slot on that may have the room; count where there is none. */
+static size_t next_child(const struct range_inner *node, size_t slot, unsigned order, uint64_t room)
+{
+	switch (width_of(order)) {
+	case NONE:
+		return next_child_of(node, slot, order, room, NONE);
+	case SHORT:
+		return next_child_of(node, slot, order, room, SHORT);
+	default:
+		return next_child_of(node, slot, order, room, LONG);
+	}
+}
+
+static inline __attribute__((always_inline)) void measure_of(const struct range_inner *node, unsigned order,
+							     struct extent *extent, enum width width)
+{
+	uint64_t bound = extent->bound, room = extent->room;
+
+	for (size_t slot = 0; slot < node->count; slot++) {
+		uint64_t rounded;
+
+		if (node->bound[slot] <= room)
+			continue;
+		rounded = bound_of(node, slot, order, width);
+		bound = node->bound[slot] > bound ? node->bound[slot] : bound;
+		room = rounded > room ? rounded : room;
+	}
+	extent->bound = bound;
+	extent->room = room;
+}
+
+/* What the bounds in the node say of all that is below it. */
+static void measure(const struct range_inner *node, unsigned order, struct extent *extent)
+{
+	switch (width_of(order)) {
+	case NONE:
+		measure_of(node, order, extent, NONE);
+		break;
+	case SHORT:
+		measure_of(node, order, extent, SHORT);
+		break;
+	default:
+		measure_of(node, order, extent, LONG);
+		break;
+	}
 }
 
 /* NOLINTNEXTLINE(misc-no-recursion): as deep as the tree */
 static enum verdict search_inner(struct search *search, struct range_inner *node, unsigned level)
 {
-	unsigned slot = range_inner_slot(node, search->first);
+	unsigned slot = 0;
 
-	if (node->last[slot] < search->first)
-		slot++;
+	if (node->last[0] < search->first) {
+		slot = range_inner_slot(node, search->first);
+		if (node->last[slot] < search->first)
+			slot++;
+	}
 	for (;; slot++) {
+		struct extent extent = {0};
 		enum verdict verdict = NOT_HERE;
 
-		slot = next_child(node, slot, search->order, search->room);
+		slot = (unsigned)next_child(node, slot, search->order, search->room);
 		if (slot >= node->count)
 			return NOT_HERE;
-		if (slot)
+		if (slot) {
 			verdict = try_gap(search, node->last[slot - 1], node->first[slot]);
+			extent.bound = range_room(node->last[slot - 1], node->first[slot], 0);
+			extent.room = range_room(node->last[slot - 1], node->first[slot], search->mask);
+		}
 		if (verdict == NOT_HERE && level == 1)
-			verdict = search_leaf(search, range_leaf(node->child[slot]));
+			verdict = search_leaf(search, range_leaf(node->child[slot]), &extent);
 		else if (verdict == NOT_HERE)
 			verdict = search_inner(search, range_inner(node->child[slot]), level - 1);
 		if (verdict != NOT_HERE)
 			return verdict;
-		settle(node, slot, level, search);
+		if (level > 1)
+			measure(range_inner(node->child[slot]), search->order, &extent);
+		range_bound_lower(node, slot, search->order, extent.bound, extent.room);
 	}
 }
 
@@ -269,6 +308,7 @@ static uint64_t final_last(const struct range_map *map)
 
 static bool find(struct search *search, const struct range_map *map)
 {
+	struct extent extent = {0};
 	enum verdict verdict;
 
 	if (!map->count)
@@ -276,7 +316,7 @@ static bool find(struct search *search, const struct range_map *map)
 	if (first_start(map) && fits(search, 0, first_start(map) - 1))
 		return true;
 	if (map->height == 1)
-		verdict = search_leaf(search, range_leaf(map->root));
+		verdict = search_leaf(search, range_leaf(map->root), &extent);
 	else
 		verdict = search_inner(search, range_inner(map->root), map->height - 1);
 	if (verdict != NOT_HERE)
@@ -286,10 +326,21 @@ static bool find(struct search *search, const struct range_map *map)
 
 bool range_map_find_gap(const struct range_map *map, const struct range_gap *want, uint64_t *start)
 {
+	const struct range_fresh *fresh = &map->fresh;
 	struct search search;
+	bool found = false;
 
-	if (!prepare(&search, want) || !find(&search, map))
+	if (!prepare(&search, want))
 		return false;
-	*start = search.found;
-	return true;
+	if (fresh->known && fits(&search, fresh->before + 1, fresh->after - 1)) {
+		*start = search.found;
+		found = true;
+		/* Is there a lower one? */
+		search.last = fresh->before;
+	}
+	if (find(&search, map)) {
+		*start = search.found;
+		found = true;
+	}
+	return found;
 }

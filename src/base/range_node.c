@@ -8,6 +8,8 @@
 
 static void leaf_move(struct range_leaf *to, unsigned to_slot, const struct range_leaf *from, unsigned slot, unsigned n)
 {
+	if (!n)
+		return;
 	memmove(&to->start[to_slot], &from->start[slot], n * sizeof(from->start[0]));
 	memmove(&to->last[to_slot], &from->last[slot], n * sizeof(from->last[0]));
 	memmove(&to->value[to_slot], &from->value[slot], n * sizeof(from->value[0]));
@@ -25,7 +27,7 @@ static void leaf_pad(struct range_leaf *leaf)
 void range_leaf_slide(struct range_leaf *leaf, unsigned head)
 {
 	leaf_move(leaf, head, leaf, leaf->head, leaf->count);
-	leaf->head = head;
+	leaf->head = (uint16_t)head;
 	leaf_pad(leaf);
 }
 
@@ -35,8 +37,7 @@ void range_leaf_insert(struct range_leaf *leaf, unsigned slot, const struct rang
 	unsigned room_behind = RANGE_SLOTS - leaf->head - leaf->count;
 	bool forward = before < behind;
 
-	/* Room at the wrong end only: half of it changes sides, so that the next insert here need not move all again.
-	 */
+	/* Room at the wrong end only: half of it changes sides, for the inserts that follow. */
 	if (forward ? !leaf->head && room_behind > 1 : !room_behind && leaf->head > 1) {
 		range_leaf_slide(leaf, (leaf->head + room_behind) / 2);
 		slot = leaf->head + before;
@@ -53,6 +54,8 @@ void range_leaf_insert(struct range_leaf *leaf, unsigned slot, const struct rang
 	leaf->last[slot] = range->last;
 	leaf->value[slot] = range->value;
 	leaf->count++;
+	leaf->ascending = !behind;
+	leaf->descending = !before;
 }
 
 void range_leaf_erase(struct range_leaf *leaf, unsigned slot)
@@ -60,6 +63,8 @@ void range_leaf_erase(struct range_leaf *leaf, unsigned slot)
 	unsigned before = slot - leaf->head, behind = leaf->count - before - 1;
 
 	leaf->count--;
+	leaf->ascending = false;
+	leaf->descending = false;
 	if (before < behind) {
 		leaf_move(leaf, leaf->head + 1, leaf, leaf->head, before);
 		leaf->start[leaf->head++] = 0;

@@ -23,7 +23,9 @@
 
 struct range_leaf {
 	struct range_leaf *next;
-	uint32_t head, count; /* entries are in the slots from head on */
+	uint16_t head, count; /* entries are in the slots from head on */
+	/* The last change here put an entry at the end, or at the front. */
+	bool ascending, descending;
 	uint64_t start[RANGE_SLOTS];
 	uint64_t last[RANGE_SLOTS];
 	void *value[RANGE_SLOTS];
@@ -82,6 +84,17 @@ static inline unsigned range_leaf_slot(const struct range_leaf *leaf, uint64_t k
 	unsigned end = leaf->head + leaf->count;
 
 	return n < end ? n : end;
+}
+
+/* The slot of the range that begins at key; RANGE_SLOTS where there is none. */
+static inline unsigned range_leaf_find(const struct range_leaf *leaf, uint64_t key)
+{
+	unsigned slot;
+
+	if (leaf->start[leaf->head] == key && leaf->count)
+		return leaf->head;
+	slot = range_leaf_slot(leaf, key);
+	return slot > leaf->head && leaf->start[slot - 1] == key ? slot - 1 : RANGE_SLOTS;
 }
 
 static inline uint64_t range_slack(const struct range_inner *node, unsigned slot, unsigned order)
@@ -147,7 +160,7 @@ void range_inner_set_inner(struct range_inner *node, unsigned slot, struct range
 /* Sets the bounds of the child so that they hold for what they held for, and for what those of the other held for. */
 void range_bound_join(struct range_inner *node, unsigned slot, const struct range_inner *from, unsigned other);
 
-/* The child got the gap between before and after, and does not have bound RANGE_UNKNOWN. */
+/* The child got the gap between before and after. */
 void range_bound_raise(struct range_inner *node, unsigned slot, uint64_t before, uint64_t after);
 
 #endif

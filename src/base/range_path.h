@@ -47,17 +47,6 @@ static inline unsigned range_path_right_level(const struct range_path *path)
 	return level;
 }
 
-/* Where the last range before the leaf ends. */
-static inline bool range_path_previous_last(const struct range_path *path, uint64_t *last)
-{
-	unsigned level = range_path_left_level(path);
-
-	if (level == path->inner_levels)
-		return false;
-	*last = path->step[level].node->last[path->step[level].slot - 1];
-	return true;
-}
-
 /* Where the first range behind the leaf starts. */
 static inline bool range_path_next_start(const struct range_path *path, uint64_t *start)
 {
@@ -95,32 +84,6 @@ static inline void range_path_raise_from(const struct range_path *path, unsigned
 	}
 }
 
-/* A gap came to be, or grew, between the leaf and what follows it. */
-static inline void range_path_raise_right(const struct range_path *path, uint64_t before)
-{
-	unsigned level = range_path_right_level(path);
-
-	if (level == path->inner_levels)
-		return;
-
-	struct range_inner *node = path->step[level].node;
-	unsigned next = path->step[level].slot + 1;
-
-	if (node->bound[next] != RANGE_UNKNOWN) {
-		range_bound_raise(node, next, before, node->first[next]);
-		range_path_raise_from(path, level + 1, before, node->first[next]);
-	}
-}
-
-/* A gap came to be, or grew, between the leaf and what precedes it. */
-static inline void range_path_raise_left(const struct range_path *path, uint64_t after)
-{
-	uint64_t before;
-
-	if (range_path_previous_last(path, &before))
-		range_path_raise_from(path, range_path_left_level(path), before, after);
-}
-
 /* The range becomes the leaf's entry number index. In the midst of the leaf it only makes smaller gaps of one. */
 static inline void range_path_raise_insert(const struct range_path *path, unsigned index, const struct range *range)
 {
@@ -134,21 +97,57 @@ static inline void range_path_raise_insert(const struct range_path *path, unsign
 		range_path_raise_from(path, 0, range->last, leaf->start[leaf->head]);
 }
 
-/* The entry in the slot will go. */
-static inline void range_path_raise_remove(const struct range_path *path, unsigned slot)
+/* The gap between the leaf's entries before and behind the slot, or those of its neighbours. */
+static inline struct range_fresh range_path_gap_around(const struct range_path *path, unsigned slot)
 {
 	const struct range_leaf *leaf = path->leaf;
-	bool first = slot == leaf->head, last = slot + 1 == leaf->head + leaf->count;
-	uint64_t before;
+	unsigned end = leaf->head + leaf->count, left = 0, right = 0;
+	struct range_fresh gap = {.known = path->inner_levels > 0};
 
-	if (!first && !last)
-		range_path_raise_from(path, 0, leaf->last[slot - 1], leaf->start[slot + 1]);
-	else if (!first)
-		range_path_raise_right(path, leaf->last[slot - 1]);
-	else if (!last)
-		range_path_raise_left(path, leaf->start[slot + 1]);
-	else if (range_path_previous_last(path, &before))
-		range_path_raise_right(path, before);
+	if (!gap.known)
+		return gap;
+	if (slot == leaf->head)
+		left = range_path_left_level(path);
+	if (slot + 1 == end)
+		right = range_path_right_level(path);
+	if (left == path->inner_levels || right == path->inner_levels) {
+		gap.known = false;
+		return gap;
+	}
+	gap.before = slot > leaf->head ? leaf->last[slot - 1] : path->step[left].node->last[path->step[left].slot - 1];
+	gap.after = slot + 1 < end ? leaf->start[slot + 1] : path->step[right].node->first[path->step[right].slot + 1];
+	/* Between two leaves, it is the right one's, and belongs where their ways part. */
+	gap.right = slot + 1 == end;
+	gap.level = (uint16_t)(gap.right ? right : left);
+	if (path->step[gap.level].node->bound[path->step[gap.level].slot + gap.right] == RANGE_UNKNOWN)
+		gap.known = false;
+	return gap;
+}
+
+/* The gap behind the leaf's entry in the slot, were the entry to end at last. */
+static inline struct range_fresh range_path_gap_behind(const struct range_path *path, unsigned slot, uint64_t last)
+{
+	const struct range_leaf *leaf = path->leaf;
+	struct range_fresh gap = {.known = path->inner_levels > 0, .before = last};
+
+	if (slot + 1U < leaf->head + leaf->count) {
+		gap.after = leaf->start[slot + 1];
+	} else {
+		gap.known = range_path_next_start(path, &gap.after);
+		gap.right = true;
+		gap.level = (uint16_t)range_path_right_level(path);
+	}
+	return gap;
+}
+
+/* Makes the bounds know of the gap. */
+static inline void range_path_raise(const struct range_path *path, const struct range_fresh *gap)
+{
+	if (!gap->known)
+		return;
+	range_bound_raise(path->step[gap->level].node, path->step[gap->level].slot + gap->right, gap->before,
+			  gap->after);
+	range_path_raise_from(path, gap->level + 1U, gap->before, gap->after);
 }
 
 /* Makes the nodes from this level on say where their child on the way begins and ends. */

@@ -45,6 +45,7 @@ struct trace {
 	int hurry;        /* an eventfd: readable in a hurry */
 	int64_t deadline; /* ms of CLOCK_MONOTONIC; 0: no hurry yet */
 	_Atomic uint64_t unwritten;
+	uint64_t told;          /* so many of the unwritten lines the reader knows of */
 	struct range_map files; /* serial -> struct traced_file */
 };
 
@@ -87,12 +88,6 @@ static bool wait_for_reader(struct trace *trace)
 	}
 }
 
-static void show(struct trace *trace, struct line *line)
-{
-	if (!wait_for_reader(trace) || line_write(line, trace->fd))
-		atomic_fetch_add_explicit(&trace->unwritten, 1, memory_order_relaxed);
-}
-
 /* Who: "[1234] ", or "[1234/1236] " for a thread that is not the first of its process. */
 static void begin(struct line *line, int32_t pid, int32_t tid)
 {
@@ -103,6 +98,30 @@ static void begin(struct line *line, int32_t pid, int32_t tid)
 		line_add(line, "[%" PRId32 "] ", pid);
 	else
 		line_add(line, "[-] ");
+}
+
+static bool write_line(struct trace *trace, struct line *line)
+{
+	return wait_for_reader(trace) && line_write(line, trace->fd) == 0;
+}
+
+/* Before the line comes how many could not be written. */
+static void show(struct trace *trace, struct line *line)
+{
+	uint64_t missing = trace_unwritten(trace) - trace->told;
+	bool written = true;
+	struct line about;
+
+	if (missing) {
+		begin(&about, 0, 0);
+		line_add(&about, "%" PRIu64 " line%s missing here: nobody read", missing,
+			 missing == 1 ? " is" : "s are");
+		written = write_line(trace, &about);
+		if (written)
+			trace->told += missing;
+	}
+	if (!written || !write_line(trace, line))
+		atomic_fetch_add_explicit(&trace->unwritten, 1, memory_order_relaxed);
 }
 
 static void add_file(struct line *line, const struct traced_file *file, uint64_t serial, int32_t fd)
@@ -275,8 +294,8 @@ static void show_close(struct trace *trace, const struct traced_file *file, cons
 	add_file(&line, file, event->file, event->fd >= 0 || !file ? event->fd : file->fd);
 	if (file && file->objects.count)
 		line_add(&line, ", with %zu object%s alive:", file->objects.count, file->objects.count == 1 ? "" : "s");
-	else if (file)
-		line_add(&line, ", with nothing alive");
+	else if (file && file->name[0] == '/')
+		line_add(&line, ", with nothing alive"); /* an event queue never has anything */
 	show(trace, &line);
 	if (file)
 		show_objects(trace, file);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An open file of the system: what stands behind a descriptor that a client holds. One struct file for each open of a node,
- * and for each event queue. Reference counted: the descriptors together hold one reference, each call in flight holds one,
- * and so does whatever else pins the file (a device that is bound to an iommufd). The last put releases it.
+ * An open file of the system: what stands behind a descriptor that a client holds. One struct file for each open of a
+ * node, and for each event queue. Reference counted: the descriptors together hold one reference, each call in flight
+ * holds one, and so does whatever else pins the file (a device that is bound to an iommufd). The last put releases it.
  */
 #ifndef IOMMUSE_CLIENT_FILE_H
 #define IOMMUSE_CLIENT_FILE_H
@@ -23,7 +23,8 @@ struct file;
 struct file_ops {
 	/* The path that the file shows: "/dev/iommu", or "anon_inode:[iommufd-pgfault]". */
 	const char *name;
-	/* An event queue: it has no node, its poll changes, and its read and write reach the ops whatever the position. */
+	/* An event queue: it has no node, its poll changes, and its read and write reach the ops whatever the position.
+	 */
 	_Bool event_queue;
 	long (*ioctl)(struct file *file, struct client *client, unsigned cmd, uint64_t arg);
 	ssize_t (*read)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);

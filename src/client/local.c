@@ -170,7 +170,7 @@ static int add_memory(struct local *local, int fd, const struct stat *st, int ac
 		.access_mode = access_mode,
 	};
 	if (memory->file.fd < 0) {
-		int err = errno == EMFILE ? ENFILE : errno;
+		int err = errno == EMFILE || errno == EINVAL ? ENFILE : errno; /* EINVAL: the limit is 0 */
 
 		free(memory);
 		return -err;
@@ -268,7 +268,7 @@ static const struct client_ops checked_ops = {
 };
 
 static const struct client_ops trusted_ops = {
-	.exact = true,
+	.plain = true,
 	.read = trusted_read,
 	.copy_out = trusted_copy_out,
 	.mm = local_mm,

@@ -37,7 +37,8 @@ struct local {
 	pid_t pid;
 };
 
-/* kind and the members up to files_context are the caller's to set before. Returns 0, -ENOMEM, or -ENOSYS: no process_vm_readv. */
+/* kind and the members up to files_context are the caller's to set before. Returns 0, -ENOMEM, or -ENOSYS: no
+ * process_vm_readv. */
 int local_init(struct local *local);
 
 /* All memory files must have been put. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What an IOAS says of itself; within ioas/. Called with the IOAS's lock held, so that the order is that of what happened. */
+/* What an IOAS says of itself; within ioas/. Called with the IOAS's lock held, so that the order is that of what
+ * happened. */
 #ifndef IOMMUSE_IOAS_ANNOUNCE_H
 #define IOMMUSE_IOAS_ANNOUNCE_H
 

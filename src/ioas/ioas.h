@@ -2,9 +2,9 @@
 /*
  * An I/O address space: areas at their IOVAs, ranges that are reserved, and ranges that are allowed.
  *
- * Reserved restricts everybody; allowed restricts only the choice of an IOVA and later reservations. Ranges are [start, last].
- * One lock guards all of an IOAS. It is not held across a copy from or to a client, nor while removed areas are freed; two
- * IOASes are never locked at once: what is copied from one is held by references until it is in the other.
+ * Reserved restricts everybody; allowed restricts only the choice of an IOVA and later reservations. Ranges are [start,
+ * last]. One lock guards all of an IOAS. It is not held across a copy from or to a client, nor while removed areas are
+ * freed; two IOASes are never locked at once: what is copied from one is held by references until it is in the other.
  * Removal needs no memory and does not fail for want of it.
  */
 #ifndef IOMMUSE_IOAS_IOAS_H
@@ -48,9 +48,9 @@ struct ioas_map {
 };
 
 /*
- * Maps a stretch of the client's memory or of a file. Returns 0, or in this order, -EOVERFLOW: the source ends beyond the last address;
- * -EINVAL: length 0, or so long that it counts no pages; file: -EBADF, -ENFILE; -ENOMEM; then the errors of ioas_map_pieces().
- * For a file length 0 comes first.
+ * Maps a stretch of the client's memory or of a file. Returns 0, or in this order, -EOVERFLOW: the source ends beyond
+ * the last address; -EINVAL: length 0, or so long that it counts no pages; file: -EBADF, -ENFILE; -ENOMEM; then the
+ * errors of ioas_map_pieces(). For a file length 0 comes first.
  */
 int ioas_map_user(struct ioas *ioas, struct ioas_map *map, uaddr_t va);
 int ioas_map_file(struct ioas *ioas, struct ioas_map *map, int fd, uint64_t start);
@@ -68,23 +68,25 @@ struct pieces {
 };
 
 /*
- * Collects what is mapped at [iova, iova + length - 1] as areas over the same pages. Returns 0, -EINVAL: length 0, -EOVERFLOW: wraps,
- * -ENOENT: a byte is not mapped, or -ENOMEM. On success the pieces are the caller's, to be mapped or dropped.
+ * Collects what is mapped at [iova, iova + length - 1] as areas over the same pages. Returns 0, -EINVAL: length 0,
+ * -EOVERFLOW: wraps, -ENOENT: a byte is not mapped, or -ENOMEM. On success the pieces are the caller's, to be mapped or
+ * dropped.
  */
 int ioas_share(struct ioas *ioas, iova_t iova, uint64_t length, struct pieces *pieces);
 void pieces_drop(struct pieces *pieces);
 
 /*
- * Maps pieces, which are as long as map->length together, and consumes them whatever the result. Returns 0, or in this order:
- * -EINVAL: length not aligned; where the IOVA is chosen -EOVERFLOW: half the space or more, -EINVAL: the source is aligned less than
- * IOVAs are, -ENOSPC; where it is fixed -EINVAL: not aligned, -EOVERFLOW: wraps, -EINVAL: reserved, -EEXIST; for each piece -EPERM: writable
- * map of pages that are not, -EINVAL: its offset in the page not aligned; -ENOMEM. On error nothing is mapped.
+ * Maps pieces, which are as long as map->length together, and consumes them whatever the result. Returns 0, or in this
+ * order: -EINVAL: length not aligned; where the IOVA is chosen -EOVERFLOW: half the space or more, -EINVAL: the source
+ * is aligned less than IOVAs are, -ENOSPC; where it is fixed -EINVAL: not aligned, -EOVERFLOW: wraps, -EINVAL:
+ * reserved, -EEXIST; for each piece -EPERM: writable map of pages that are not, -EINVAL: its offset in the page not
+ * aligned; -ENOMEM. On error nothing is mapped.
  */
 int ioas_map_pieces(struct ioas *ioas, struct ioas_map *map, struct pieces *pieces);
 
 /*
- * Unmaps the areas in [start, last], ascending. Stores how many bytes went, also on error. Returns 0 (also where nothing was there),
- * or -ENOENT: an area reaches beyond the range; those before it are gone.
+ * Unmaps the areas in [start, last], ascending. Stores how many bytes went, also on error. Returns 0 (also where
+ * nothing was there), or -ENOENT: an area reaches beyond the range; those before it are gone.
  */
 int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t last, uint64_t *unmapped);
 
@@ -94,7 +96,8 @@ int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t la
  */
 int ioas_cut(struct ioas *ioas, const iova_t *address, unsigned count);
 
-/* Chooses an IOVA; with the lock held. source: the address in user memory or the file that the first byte comes from. */
+/* Chooses an IOVA; with the lock held. source: the address in user memory or the file that the first byte comes from.
+ */
 int ioas_choose_iova(const struct ioas *ioas, uint64_t source, uint64_t length, iova_t *iova);
 
 /*
@@ -104,10 +107,12 @@ int ioas_choose_iova(const struct ioas *ioas, uint64_t source, uint64_t length, 
 int ioas_reserve(struct ioas *ioas, iova_t start, iova_t last, const void *owner);
 void ioas_unreserve(struct ioas *ioas, const void *owner);
 
-/* Puts the ranges of allowed in place of those that were, which it leaves in allowed. Returns 0 or -EADDRINUSE: meets a reservation. */
+/* Puts the ranges of allowed in place of those that were, which it leaves in allowed. Returns 0 or -EADDRINUSE: meets a
+ * reservation. */
 int ioas_allow(struct ioas *ioas, struct range_map *allowed);
 
-/* Stores up to room spans that are not reserved, ascending. Returns how many there are; *alignment: at the same moment. */
+/* Stores up to room spans that are not reserved, ascending. Returns how many there are; *alignment: at the same moment.
+ */
 size_t ioas_usable(struct ioas *ioas, struct iova_span *span, size_t room, uint64_t *alignment);
 
 /* Returns 0 or -EADDRINUSE: something that is mapped is not aligned to pages. */
@@ -118,7 +123,8 @@ bool ioas_huge_pages(struct ioas *ioas);
 /* Could what is mapped pass to another process? Returns 0 or -EINVAL: there is memory of an address space. */
 int ioas_check_change(struct ioas *ioas);
 
-/* Makes mm the owner of all pages that are of files. The caller serialises this over all IOASes that may share pages. */
+/* Makes mm the owner of all pages that are of files. The caller serialises this over all IOASes that may share pages.
+ */
 void ioas_change_owner(struct ioas *ioas, struct mm *mm);
 
 #endif

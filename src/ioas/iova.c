@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The choice of an IOVA: the lowest that is free, not reserved and allowed, aligned as the source is, so that large pages
- * can be used. The first and the last page of the space are never chosen, nor a gap of one byte.
+ * The choice of an IOVA: the lowest that is free, not reserved and allowed, aligned as the source is, so that large
+ * pages can be used. The first and the last page of the space are never chosen, nor a gap of one byte.
  */
 #include "ioas/ioas.h"
 

@@ -86,30 +86,29 @@ int ioas_share(struct ioas *ioas, iova_t iova, uint64_t length, struct pieces *p
 	return rc;
 }
 
+/* All but whether something is mapped there. */
 static int check_iova(const struct ioas *ioas, iova_t iova, uint64_t length)
 {
-	struct range met;
 	iova_t last;
 
 	if (iova & (ioas->alignment - 1))
 		return -EINVAL;
 	if (__builtin_add_overflow(iova, length - 1, &last))
 		return -EOVERFLOW;
-	if (reserved_meets(&ioas->reserved, iova, last))
-		return -EINVAL;
-	return range_map_find(&ioas->areas, iova, last, &met) ? -EEXIST : 0;
+	return reserved_meets(&ioas->reserved, iova, last) ? -EINVAL : 0;
 }
 
-static int insert_piece(struct ioas *ioas, const struct piece *piece, iova_t iova, uint8_t prot)
+static int check_pieces(const struct ioas *ioas, const struct piece *piece, size_t count, uint8_t prot)
 {
-	struct area *area = piece->area;
+	for (size_t i = 0; i < count; i++) {
+		const struct area *area = piece[i].area;
 
-	if (prot & IOMMU_IOAS_MAP_WRITEABLE && !area->pages->writable)
-		return -EPERM;
-	if (area->start & ~PAGE_MASK & (ioas->alignment - 1))
-		return -EINVAL;
-	area->prot = prot;
-	return range_map_insert(&ioas->areas, iova, iova + (piece->length - 1), area);
+		if (prot & IOMMU_IOAS_MAP_WRITEABLE && !area->pages->writable)
+			return -EPERM;
+		if (area->start & ~PAGE_MASK & (ioas->alignment - 1))
+			return -EINVAL;
+	}
+	return 0;
 }
 
 static int insert_pieces(struct ioas *ioas, const struct ioas_map *map, const struct piece *piece, size_t count)
@@ -119,7 +118,8 @@ static int insert_pieces(struct ioas *ioas, const struct ioas_map *map, const st
 	int rc = 0;
 
 	for (done = 0; done < count; iova += piece[done++].length) {
-		rc = insert_piece(ioas, &piece[done], iova, map->prot);
+		piece[done].area->prot = map->prot;
+		rc = range_map_insert(&ioas->areas, iova, iova + (piece[done].length - 1), piece[done].area);
 		if (rc)
 			break;
 	}
@@ -142,10 +142,11 @@ static void announce_map(struct ioas *ioas, const struct ioas_map *map, uint64_t
 	ioas_announce(ioas, EVENT_MAP, map->client, &event);
 }
 
-/* With the lock held. */
+/* With the lock held. That something is mapped there is told by the insertion, unless it would be told too late. */
 static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *piece, size_t count)
 {
 	uint64_t source = area_source(piece->area);
+	struct range met;
 	int rc;
 
 	if (map->length & (ioas->alignment - 1))
@@ -156,6 +157,9 @@ static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *pi
 		rc = ioas_choose_iova(ioas, source, map->length, &map->iova);
 	if (rc)
 		return rc;
+	rc = check_pieces(ioas, piece, count, map->prot);
+	if (rc)
+		return range_map_find(&ioas->areas, map->iova, map->iova + (map->length - 1), &met) ? -EEXIST : rc;
 	rc = insert_pieces(ioas, map, piece, count);
 	if (!rc && event_wanted(ioas->events))
 		announce_map(ioas, map, source, count);

@@ -2,10 +2,11 @@
 /*
  * What is mapped (struct pages) and where (struct area).
  *
- * Pages are a run of memory of one owner: of its address space, or of a file that it has. They are counted: each area over
- * them holds a reference, and a copy of a map is another area over the same pages. An area does not say which IOVAs it
- * has: that is the key under which the IOAS keeps it. An area belongs to the IOAS that it is in, and is changed under that
- * IOAS's lock; of the pages only refs and mm change, mm under the lock of the context (change of process).
+ * Pages are a run of memory of one owner: of its address space, or of a file that it has. They are counted: each area
+ * over them holds a reference, and a copy of a map is another area over the same pages. An area does not say which
+ * IOVAs it has: that is the key under which the IOAS keeps it. An area belongs to the IOAS that it is in, and is
+ * changed under that IOAS's lock; of the pages only refs and mm change, mm under the lock of the context (change of
+ * process).
  *
  * Most pages have one area for all their life, so the first area lies in the same piece of memory: 56 bytes a map.
  */
@@ -55,8 +56,9 @@ static inline uint64_t area_source(const struct area *area)
 }
 
 /*
- * Makes pages of length bytes from va, or from an offset of a file, with their first area, which holds the only reference.
- * The file's reference is consumed on success. Returns 0, -ENOMEM, or -EINVAL: length is 0 or beyond what counts as pages.
+ * Makes pages of length bytes from va, or from an offset of a file, with their first area, which holds the only
+ * reference. The file's reference is consumed on success. Returns 0, -ENOMEM, or -EINVAL: length is 0 or beyond what
+ * counts as pages.
  */
 int pages_new_user(struct mm *mm, uaddr_t va, uint64_t length, struct area **area);
 int pages_new_file(struct mm *mm, struct memory_file *file, uint64_t start, uint64_t length, struct area **area);

@@ -20,7 +20,7 @@ struct iova_span {
 };
 
 struct reserved {
-	struct reservation *all; /* ascending by start */
+	struct reservation *all;    /* ascending by start */
 	struct iova_span *union_of; /* the same addresses as disjoint spans that do not touch, ascending */
 	size_t count, room;         /* of all; union_of has the same room */
 	size_t spans;

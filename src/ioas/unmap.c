@@ -13,7 +13,10 @@ struct removal {
 
 static void announce_unmap(struct ioas *ioas, const struct client *client, const struct removal *removal)
 {
-	struct event event = {.map = {.iova = removal->first, .last = removal->last, .count = removal->count}};
+	struct event event = {.map = {.iova = removal->first,
+				      .last = removal->last,
+				      .count = removal->count,
+				      .bytes = removal->bytes}};
 
 	ioas_announce(ioas, EVENT_UNMAP, client, &event);
 }
@@ -42,38 +45,44 @@ static int remove_range(struct ioas *ioas, iova_t start, iova_t last, struct rem
 	return 0;
 }
 
-/* Everything: the whole map is taken away in one step. */
-static void remove_all(struct ioas *ioas, struct range_map *taken, struct removal *removal)
+/* Everything: the whole map is taken away in one step. Returns the bytes that were mapped, modulo 2^64. */
+static uint64_t unmap_all(struct ioas *ioas, struct client *client)
 {
-	*taken = ioas->areas;
-	ioas->areas = RANGE_MAP_INIT;
-	removal->count = taken->count;
-	removal->first = 0;
-	removal->last = UINT64_MAX;
-}
-
-static void free_all(struct range_map *taken, struct removal *removal)
-{
+	struct range_map taken;
 	struct range_cursor at;
+	uint64_t bytes = 0;
 
-	for (bool more = range_map_first(taken, 0, UINT64_MAX, &at); more; more = range_map_next(&at)) {
-		removal->bytes += at.range.last - at.range.start + 1;
+	pthread_mutex_lock(&ioas->lock);
+	taken = ioas->areas;
+	ioas->areas = RANGE_MAP_INIT;
+	if (taken.count && event_wanted(ioas->events)) {
+		const struct removal removal = {.count = taken.count, .first = 0, .last = UINT64_MAX};
+
+		announce_unmap(ioas, client, &removal);
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	for (bool more = range_map_first(&taken, 0, UINT64_MAX, &at); more; more = range_map_next(&at)) {
+		bytes += at.range.last - at.range.start + 1;
 		area_free(at.range.value);
 	}
-	range_map_clear(taken);
+	range_map_clear(&taken);
+	return bytes;
 }
 
 int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t last, uint64_t *unmapped)
 {
-	struct removal removal = {0};
-	struct range_map taken = RANGE_MAP_INIT;
-	int rc = 0;
+	struct removal removal;
+	int rc;
 
+	if (!start && last == UINT64_MAX) {
+		*unmapped = unmap_all(ioas, client);
+		return 0;
+	}
+	removal.list = NULL;
+	removal.bytes = 0;
+	removal.count = 0;
 	pthread_mutex_lock(&ioas->lock);
-	if (start || last != UINT64_MAX)
-		rc = remove_range(ioas, start, last, &removal);
-	else
-		remove_all(ioas, &taken, &removal);
+	rc = remove_range(ioas, start, last, &removal);
 	if (removal.count && event_wanted(ioas->events))
 		announce_unmap(ioas, client, &removal);
 	pthread_mutex_unlock(&ioas->lock);
@@ -81,8 +90,6 @@ int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t la
 		next = area->next;
 		area_free(area);
 	}
-	if (taken.count)
-		free_all(&taken, &removal);
 	*unmapped = removal.bytes;
 	return rc;
 }

@@ -13,8 +13,8 @@ uint64_t ctx_file_serial(struct ctx *ctx)
 }
 
 /*
- * Only what a virtual IOMMU offers can be mapped, by its exact offset and length. No object that there is offers anything, so
- * no offset is right.
+ * Only what a virtual IOMMU offers can be mapped, by its exact offset and length. No object that there is offers
+ * anything, so no offset is right.
  */
 static int ctx_mmap(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset)
 {

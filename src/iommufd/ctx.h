@@ -2,8 +2,8 @@
 /*
  * One open of the iommufd: its objects, and the calls on it.
  *
- * The file of the ctx is the ctx: whatever pins the file (a call, an event queue's file, later a bound device) keeps the objects. They go,
- * leaves first, when the last reference goes, so nothing runs beside that.
+ * The file of the ctx is the ctx: whatever pins the file (a call, an event queue's file, later a bound device) keeps
+ * the objects. They go, leaves first, when the last reference goes, so nothing runs beside that.
  */
 #ifndef IOMMUSE_IOMMUFD_CTX_H
 #define IOMMUSE_IOMMUFD_CTX_H
@@ -22,7 +22,7 @@ struct ctx {
 	struct id_table objects;
 	_Atomic uint32_t compat_ioas; /* the id of the IOAS of VFIO's commands; 0: none. No user of the object. */
 	_Atomic bool mm_accounting;
-	pthread_mutex_t change_lock;  /* held while pages change their owner; above the locks of IOASes */
+	pthread_mutex_t change_lock; /* held while pages change their owner; above the locks of IOASes */
 };
 
 static inline struct ctx *ctx_of(struct file *file)
@@ -41,7 +41,8 @@ struct ucmd {
 	_Alignas(8) unsigned char cmd[EVENT_ARG_MAX];
 };
 
-/* A command. size 0: the handler reads the argument itself. Else cmd has the structure, complete, when the handler is called. */
+/* A command. size 0: the handler reads the argument itself. Else cmd has the structure, complete, when the handler is
+ * called. */
 struct ioctl_entry {
 	unsigned cmd;
 	uint16_t size; /* of the structure as known here */

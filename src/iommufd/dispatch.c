@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The table of commands, and the law of sizes, once for all of them: a client may have less of a structure than is known here
- * (the rest counts as zero) or more (the rest must be zero), but not less than the first version had.
+ * The table of commands, and the law of sizes, once for all of them: a client may have less of a structure than is
+ * known here (the rest counts as zero) or more (the rest must be zero), but not less than the first version had.
  */
 #include "iommufd/dispatch.h"
 
@@ -47,7 +47,7 @@ static const struct ioctl_entry commands[] = {
 	COMMAND(TEST_CMD, iommu_test_cmd, last, iommufd_test),
 };
 
-#define COUNT (sizeof(commands) / sizeof(*commands))
+#define COUNT              (sizeof(commands) / sizeof(*commands))
 #define COUNT_WITHOUT_TEST (_IOC_NR(IOMMU_HW_QUEUE_ALLOC) - IOMMUFD_CMD_BASE + 1)
 
 /* Where the addresses of a client end: what reaches beyond is refused before any of it is looked at. */
@@ -60,7 +60,7 @@ static const struct ioctl_entry commands[] = {
 /* Is the rest of a structure that is longer than ours zero? Returns 0, -E2BIG, or -EFAULT, whichever is met first. */
 static int check_zero(struct client *client, uaddr_t at, uint64_t n)
 {
-	unsigned char piece[1024];
+	unsigned char piece[PAGE_SIZE];
 
 	if (at.va > USER_END || n > USER_END - at.va)
 		return -EFAULT;
@@ -68,9 +68,8 @@ static int check_zero(struct client *client, uaddr_t at, uint64_t n)
 		size_t want = n < sizeof(piece) ? n : sizeof(piece);
 		size_t got = client_read(client, piece, at, want);
 
-		for (size_t i = 0; i < got; i++)
-			if (piece[i])
-				return -E2BIG;
+		if (got && (piece[0] || memcmp(piece, piece + 1, got - 1) != 0))
+			return -E2BIG;
 		if (got < want)
 			return -EFAULT;
 		at = uaddr_add(at, want);
@@ -79,15 +78,15 @@ static int check_zero(struct client *client, uaddr_t at, uint64_t n)
 	return 0;
 }
 
-/* Reads as much of the structure as may be read before its size is known; the size is its first member. */
-static size_t read_first(struct ucmd *ucmd, const struct ioctl_entry *entry)
-{
-	return client_read(ucmd->client, ucmd->cmd, ucmd->arg, ucmd->client->ops->exact ? sizeof(uint32_t) : entry->size);
-}
-
+/*
+ * A structure that is longer than ours must be zero from there on, which comes before what we know of it. One read
+ * gets the size, its first member, and all else, but from a client of whom only what the size covers may be read.
+ */
 static int read_argument(struct ucmd *ucmd, const struct ioctl_entry *entry)
 {
-	size_t got = read_first(ucmd, entry);
+	struct client *client = ucmd->client;
+	const bool plain = client->ops->plain;
+	size_t got = client_read(client, ucmd->cmd, ucmd->arg, plain ? sizeof(uint32_t) : entry->size);
 	size_t want = entry->size;
 
 	if (got < sizeof(uint32_t))
@@ -95,19 +94,20 @@ static int read_argument(struct ucmd *ucmd, const struct ioctl_entry *entry)
 	memcpy(&ucmd->user_size, ucmd->cmd, sizeof(uint32_t));
 	if (ucmd->user_size < entry->min)
 		return -EINVAL;
-	if (ucmd->user_size > entry->size) {
-		int rc = check_zero(ucmd->client, uaddr_add(ucmd->arg, entry->size), ucmd->user_size - entry->size);
+	if (ucmd->user_size > want) {
+		int rc = check_zero(client, uaddr_add(ucmd->arg, want), ucmd->user_size - want);
 
 		if (rc)
 			return rc;
-	} else {
-		want = ucmd->user_size;
 	}
-	if (ucmd->client->ops->exact)
-		got = client_read(ucmd->client, ucmd->cmd, ucmd->arg, want);
+	if (ucmd->user_size < want) {
+		want = ucmd->user_size;
+		memset(ucmd->cmd + want, 0, entry->size - want);
+	}
+	if (plain)
+		got = client_read(client, ucmd->cmd, ucmd->arg, want);
 	if (got < want)
 		return -EFAULT;
-	memset(ucmd->cmd + want, 0, entry->size - want);
 	ucmd->cmd_size = entry->size;
 	return 0;
 }
@@ -161,12 +161,13 @@ static long call(struct ucmd *ucmd, unsigned cmd)
 
 static void announce_call(const struct ucmd *ucmd, unsigned cmd, long result)
 {
-	struct event event = {.type = EVENT_CALL,
-			      .pid = ucmd->client->pid,
-			      .tid = ucmd->client->tid,
-			      .fd = ucmd->client->fd,
-			      .file = ucmd->ctx->file.serial,
-			      .call = {.cmd = cmd, .result = result, .arg_value = ucmd->arg.va, .arg_size = ucmd->cmd_size}};
+	struct event event = {
+		.type = EVENT_CALL,
+		.pid = ucmd->client->pid,
+		.tid = ucmd->client->tid,
+		.fd = ucmd->client->fd,
+		.file = ucmd->ctx->file.serial,
+		.call = {.cmd = cmd, .result = result, .arg_value = ucmd->arg.va, .arg_size = ucmd->cmd_size}};
 
 	memcpy(event.call.arg, ucmd->cmd, ucmd->cmd_size);
 	event_announce(ucmd->ctx->config->events, &event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Queues that a client reads events from. The queue is an object and a file: the object has one user for the file while that is open,
- * and the file pins the iommufd, so the object is always there for it. The object outlives the file.
+ * Queues that a client reads events from. The queue is an object and a file: the object has one user for the file while
+ * that is open, and the file pins the iommufd, so the object is always there for it. The object outlives the file.
  */
 #include "abi/iommufd.h"
 #include "iommufd/ctx.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Page tables. Each command is checked as far as it does not depend on a driver, in Linux's order; where no driver is behind
- * an object, the answer is that of a driver without the operation.
+ * Page tables. Each command is checked as far as it does not depend on a driver, in Linux's order; where no driver is
+ * behind an object, the answer is that of a driver without the operation.
  */
 #include "abi/iommufd.h"
 #include "iommufd/ctx.h"

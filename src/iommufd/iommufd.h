@@ -23,12 +23,13 @@ struct iommufd_compat {
 /* What all iommufds of a system share; must outlive them. */
 struct iommufd_config {
 	bool selftest;
-	struct event_stream *events; /* may be NULL */
-	_Atomic uint64_t file_serial; /* the last that was given */
+	struct event_stream *events;         /* may be NULL */
+	_Atomic uint64_t file_serial;        /* the last that was given */
 	const struct iommufd_compat *compat; /* may be NULL */
 };
 
-/* mm_accounting: the rlimit mode to begin with, as opened by way of /dev/vfio/vfio. Returns 0 and a file with one reference, or -ENOMEM. */
+/* mm_accounting: the rlimit mode to begin with, as opened by way of /dev/vfio/vfio. Returns 0 and a file with one
+ * reference, or -ENOMEM. */
 int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file **file);
 
 /* "IOAS_MAP", or NULL for a number that iommufd itself does not have. */

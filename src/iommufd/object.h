@@ -2,9 +2,9 @@
 /*
  * Objects of an iommufd: named by an id, counted by users.
  *
- * An object comes in three steps: its id is reserved, the object is filled, and it is published; until then no lookup finds it.
- * It has one user for being there; whoever depends on it, and each call that works on it, is one more, and it is destroyed only
- * at one. Destroying never fails: what it needs is there from the beginning.
+ * An object comes in three steps: its id is reserved, the object is filled, and it is published; until then no lookup
+ * finds it. It has one user for being there; whoever depends on it, and each call that works on it, is one more, and it
+ * is destroyed only at one. Destroying never fails: what it needs is there from the beginning.
  */
 #ifndef IOMMUSE_IOMMUFD_OBJECT_H
 #define IOMMUSE_IOMMUFD_OBJECT_H
@@ -48,7 +48,8 @@ struct object {
 	uint32_t id;
 };
 
-/* Reserves an id for an object of this call; the call's end publishes or destroys it. Returns 0, -ENOMEM, or -EBUSY: no id is free. */
+/* Reserves an id for an object of this call; the call's end publishes or destroys it. Returns 0, -ENOMEM, or -EBUSY: no
+ * id is free. */
 int object_reserve(struct ucmd *ucmd, struct object *object, const struct object_ops *ops);
 
 void object_publish(struct object *object, struct client *client);

@@ -4,8 +4,8 @@
 #include "iommufd/ioas_object.h"
 
 /*
- * All or nothing: first every IOAS is asked, then every IOAS is changed. What another thread maps meanwhile counts as mapped
- * after the change. The lock of the context keeps two changes apart, as IOASes may share pages.
+ * All or nothing: first every IOAS is asked, then every IOAS is changed. What another thread maps meanwhile counts as
+ * mapped after the change. The lock of the context keeps two changes apart, as IOASes may share pages.
  */
 int iommufd_ioas_change_process(struct ucmd *ucmd)
 {

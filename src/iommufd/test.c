@@ -3,7 +3,8 @@
 #include "iommufd/ctx.h"
 #include "iommufd/dispatch.h"
 
-/* No op is known: all are about page tables, devices and accesses. Nothing else of the structure is looked at before. */
+/* No op is known: all are about page tables, devices and accesses. Nothing else of the structure is looked at before.
+ */
 int iommufd_test(struct ucmd *ucmd)
 {
 	(void)ucmd;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Virtual IOMMUs, their devices and queues. As in hwpt.c, what depends on a driver is answered as by one without the operation.
+ * Virtual IOMMUs, their devices and queues. As in hwpt.c, what depends on a driver is answered as by one without the
+ * operation.
  */
 #include "abi/iommufd.h"
 #include "iommufd/ctx.h"

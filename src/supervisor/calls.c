@@ -86,6 +86,8 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	}
 	supervisor_unlock(s);
 	standins_drop(s, closed);
+	if (!err)
+		standins_settle(s, call->client.pid);
 	return err;
 }
 
@@ -132,9 +134,10 @@ void call_handle(struct supervisor *s, const struct notification *n)
 		return;
 	}
 	result = t->handler(&call);
+	/* The call holds nothing any more when the client goes on: it may close what it has, and looks at once. */
+	end(&call);
 	if (result == CALL_CONTINUE)
 		notify_continue(s->listener, n);
-	else if (result != CALL_ANSWERED)
+	else
 		notify_answer(s->listener, n, result);
-	end(&call);
 }

@@ -6,8 +6,7 @@
 #include "supervisor/supervisor.h"
 
 /* What a handler returns, besides a result of 0 or more or -errno. */
-#define CALL_CONTINUE INT64_MIN       /* not ours: the kernel shall do it */
-#define CALL_ANSWERED (INT64_MIN + 1) /* the handler has answered already */
+#define CALL_CONTINUE INT64_MIN /* not ours: the kernel shall do it */
 
 /* Answers a trapped call, whatever it takes. Called by a thread of the pool, without locks. */
 void call_handle(struct supervisor *s, const struct notification *n);
@@ -21,7 +20,7 @@ call_handler call_stat, call_lstat, call_newfstatat, call_statx, call_access, ca
 call_handler call_ioctl, call_mmap, call_ftruncate, call_fallocate, call_transfer, call_vector,
 	call_exec; /* calls_file.c */
 
-/* Opens a node for the client and puts the descriptor into it. */
+/* Opens a node for the client and puts a descriptor into it. Returns the descriptor, or -errno. */
 int64_t call_open_node(struct call *call, const struct node *node, int flags);
 
 /* The node whose stand-in lies at a path of /proc; -ENOENT: none of ours, -ENXIO: an event queue, which cannot be

@@ -29,7 +29,6 @@
 static int substitute(struct call *call)
 {
 	struct supervisor *s = call->supervisor;
-	struct standin *standin;
 	struct file *file;
 	int fd = (int)call->n.args[0];
 	int client_fd, flags, err;
@@ -41,14 +40,14 @@ static int substitute(struct call *call)
 	if (err)
 		return err;
 	call->file = file_get(file);
-	err = standin_open(s, call->node, file, flags, &standin, &client_fd);
+	err = standin_open(call, call->node, file, flags, &client_fd);
 	if (err) {
 		system_closed(s->system, file);
 		return err;
 	}
 	err = notify_put_fd(s->listener, &call->n, client_fd, fd, flags & O_CLOEXEC);
 	close(client_fd);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 int64_t call_ioctl(struct call *call)
@@ -70,17 +69,18 @@ int64_t call_mmap(struct call *call)
 	const struct file_ops *ops = call->file ? call->file->ops : NULL;
 	int access = call->open_flags & O_ACCMODE;
 	int prot = (int)call->n.args[2];
+	int flags = (int)call->n.args[3];
 	int err;
 
 	if (!ops)
 		return CALL_CONTINUE;
 	if (!call->n.args[1])
 		return -EINVAL;
-	if (access == O_WRONLY || (prot & PROT_WRITE && access == O_RDONLY))
+	if (access == O_WRONLY || (prot & PROT_WRITE && flags & MAP_SHARED && access == O_RDONLY))
 		return -EACCES;
 	if (!ops->mmap)
 		return -ENODEV;
-	err = ops->mmap(call->file, &call->client, call->n.args[1], prot, (int)call->n.args[3], call->n.args[5]);
+	err = ops->mmap(call->file, &call->client, call->n.args[1], prot, flags, call->n.args[5]);
 	return err ? err : CALL_CONTINUE;
 }
 
@@ -129,18 +129,31 @@ static int64_t transfer_one(struct call *call, bool write, uaddr_t buf, uint64_t
 	if (count > INT64_MAX)
 		return -EINVAL;
 	count = count < TRANSFER_MAX ? count : TRANSFER_MAX;
-	if (write)
-		return ops->write ? ops->write(call->file, &call->client, buf, count, pos) : -EINVAL;
-	return ops->read ? ops->read(call->file, &call->client, buf, count, pos) : -EINVAL;
+	return (write ? ops->write : ops->read)(call->file, &call->client, buf, count, pos);
 }
 
-/* Returns -errno where the position is none, as the kernel does for a file that has no offsets below zero. */
-static int position_of(struct call *call, struct transfer t, uint64_t *pos)
+/* The position, or -errno: -EINVAL: below zero, -ESPIPE: one is given, and an event queue has none. */
+static int position_of(const struct call *call, struct transfer t, uint64_t *pos)
 {
 	*pos = t.positioned ? call->n.args[3] : 0;
-	if (t.second_version && *pos == UINT64_MAX)
+	if (!t.positioned || (t.second_version && *pos == UINT64_MAX)) {
 		*pos = 0;
-	return *pos > INT64_MAX ? -EINVAL : 0;
+		return 0;
+	}
+	if (*pos > INT64_MAX)
+		return -EINVAL;
+	return call->file->ops->event_queue ? -ESPIPE : 0;
+}
+
+/* What the kernel asks of a descriptor before it asks the file. */
+static int check_access(const struct call *call, struct transfer t)
+{
+	const struct file_ops *ops = call->file->ops;
+	int access = call->open_flags & O_ACCMODE;
+
+	if (access != O_RDWR && access != (t.write ? O_WRONLY : O_RDONLY))
+		return -EBADF;
+	return (t.write ? !ops->write : !ops->read) ? -EINVAL : 0;
 }
 
 int64_t call_transfer(struct call *call)
@@ -152,6 +165,8 @@ int64_t call_transfer(struct call *call)
 	if (!call->file)
 		return CALL_CONTINUE;
 	err = position_of(call, t, &pos);
+	if (!err)
+		err = check_access(call, t);
 	return err ? err : transfer_one(call, t.write, uaddr(call->n.args[1]), call->n.args[2], pos);
 }
 
@@ -166,6 +181,8 @@ int64_t call_vector(struct call *call)
 	if (!call->file)
 		return CALL_CONTINUE;
 	err = position_of(call, t, &pos);
+	if (!err)
+		err = check_access(call, t);
 	if (err)
 		return err;
 	if (count > IOV_MAX)

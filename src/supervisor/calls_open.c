@@ -36,7 +36,6 @@ int call_node_at(struct call *call, const char *proc_path, const struct node **n
 int64_t call_open_node(struct call *call, const struct node *node, int flags)
 {
 	struct supervisor *s = call->supervisor;
-	struct standin *standin;
 	struct file *file;
 	int client_fd;
 	int err, number;
@@ -48,15 +47,16 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 	err = system_open(s->system, &call->client, node->path, flags, &file);
 	if (err)
 		return err;
-	err = standin_open(s, node, file, flags, &standin, &client_fd);
+	err = standin_open(call, node, file, flags, &client_fd);
 	if (err) {
 		system_closed(s->system, file);
 		log_error(err, "%s cannot be opened for process %d", node->path, (int)call->client.pid);
 		return err;
 	}
-	number = notify_answer_fd(s->listener, &call->n, client_fd, flags & O_CLOEXEC);
-	close(client_fd); /* where the client did not get it this is the last: the stand-in goes by itself */
-	return number < 0 ? number : CALL_ANSWERED;
+	number = notify_put_fd(s->listener, &call->n, client_fd, NOTIFY_ANY_FD, flags & O_CLOEXEC);
+	/* Before the client goes on: its close shall be the last. Where it got none, this is, and the stand-in goes. */
+	close(client_fd);
+	return number;
 }
 
 static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags)
@@ -66,6 +66,10 @@ static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags)
 
 	if (flags & O_PATH || !path_find(call, dirfd, path, &target))
 		return CALL_CONTINUE;
+	if (target.error)
+		return target.error;
+	if (target.linked && flags & O_NOFOLLOW)
+		return -ELOOP;
 	if (!target.node) {
 		err = call_node_at(call, target.descriptor, &target.node);
 		if (err)
@@ -89,13 +93,27 @@ int64_t call_openat(struct call *call)
 	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)call->n.args[2]);
 }
 
+/* What the kernel would refuse about the structure, or about the way to the file, it shall refuse itself. */
+static bool is_plain(struct call *call, const struct open_how *how)
+{
+	const uint64_t harmless = RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+	const uint64_t known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
+			       O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC;
+
+	return !(how->flags & ~known) && (!how->mode || how->flags & O_CREAT) &&
+	       !(how->resolve & ~(call->supervisor->trap_paths ? harmless : 0));
+}
+
 int64_t call_openat2(struct call *call)
 {
 	struct open_how how;
+	int flags;
 
-	/* What the kernel would refuse about the structure, it shall refuse. */
-	if (call->n.args[3] < sizeof(how) || client_copy_in(&call->client, &how, uaddr(call->n.args[2]), sizeof(how)) ||
-	    how.flags > INT32_MAX)
+	if (call->n.args[3] != sizeof(how) ||
+	    client_copy_in(&call->client, &how, uaddr(call->n.args[2]), sizeof(how)) || !is_plain(call, &how))
 		return CALL_CONTINUE;
-	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)how.flags);
+	flags = (int)how.flags;
+	if (how.resolve & RESOLVE_NO_SYMLINKS)
+		flags |= O_NOFOLLOW;
+	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), flags);
 }

@@ -15,82 +15,107 @@
 /* What an event queue shows: an anonymous inode of no type. */
 #define QUEUE_MODE 0600
 
-static void describe(const struct node *node, struct stat *st)
+static void set_type(struct stat *st, mode_t mode, dev_t number)
 {
-	st->st_mode = node ? S_IFCHR | node->mode : QUEUE_MODE;
-	st->st_rdev = node ? makedev(node->major, node->minor) : 0;
+	st->st_mode = mode;
+	st->st_rdev = number;
 	st->st_size = 0;
 	st->st_blocks = 0;
 	st->st_nlink = 1;
 }
 
-/* A node that is not open has no inode of its own: the inode of /dev serves, with a number that tells nodes apart. */
-static int stat_node(const struct node *node, struct stat *st)
+/*
+ * What a node shows, open or not. Its inode is that of its place; where it has none, the inode of /dev serves, with a
+ * number that tells nodes apart.
+ */
+static int stat_node(const struct supervisor *s, const struct node *node, struct stat *st)
 {
-	if (stat("/dev", st) < 0)
+	if (stat(s->trap_paths ? "/dev" : node->path, st) < 0)
 		return -errno;
-	st->st_ino = (st->st_ino << 16) + (node->major << 8) + node->minor;
-	st->st_uid = 0;
-	st->st_gid = 0;
-	describe(node, st);
+	if (s->trap_paths) {
+		st->st_ino = (st->st_ino << 16) + (node->major << 8) + node->minor;
+		st->st_uid = 0;
+		st->st_gid = 0;
+	}
+	set_type(st, S_IFCHR | node->mode, makedev(node->major, node->minor));
 	return 0;
 }
 
-/* The node that a path means, itself or through a descriptor. */
-static bool node_of_path(struct call *call, int dirfd, uaddr_t path, const struct node **node)
+/* What the descriptor of a call is. */
+static int stat_descriptor(struct call *call, struct stat *st)
+{
+	if (!call->file)
+		return -ENOENT;
+	if (call->node)
+		return stat_node(call->supervisor, call->node, st);
+	*st = call->stat;
+	set_type(st, QUEUE_MODE, 0);
+	return 0;
+}
+
+/* What a path means, where programs cannot see for themselves. -ENOENT: nothing of ours. */
+static int stat_path(struct call *call, int dirfd, uaddr_t path, bool follow, struct stat *st)
 {
 	struct path_target target;
-
-	if (!call->supervisor->trap_paths || !path_find(call, dirfd, path, &target))
-		return false;
-	*node = target.node;
-	return target.node || !call_node_at(call, target.descriptor, node);
-}
-
-static int64_t answer_stat(struct call *call, const struct stat *st, uaddr_t out)
-{
-	return client_copy_out(&call->client, out, st, sizeof(*st));
-}
-
-static int64_t stat_path(struct call *call, int dirfd, uaddr_t path, uaddr_t out)
-{
-	const struct node *node;
-	struct stat st;
 	int err;
 
-	if (!node_of_path(call, dirfd, path, &node))
-		return CALL_CONTINUE;
-	err = stat_node(node, &st);
-	return err ? err : answer_stat(call, &st, out);
+	if (!call->supervisor->trap_paths || !path_find(call, dirfd, path, &target))
+		return -ENOENT;
+	if (target.error)
+		return target.error;
+	if (!follow && (target.linked || !target.node))
+		return -ENOENT;
+	if (!target.node) {
+		err = call_node_at(call, target.descriptor, &target.node);
+		if (err)
+			return -ENOENT;
+	}
+	return stat_node(call->supervisor, target.node, st);
+}
+
+static int64_t answer_stat(struct call *call, int err, const struct stat *st, uaddr_t out)
+{
+	if (err)
+		return err == -ENOENT ? CALL_CONTINUE : err;
+	return client_copy_out(&call->client, out, st, sizeof(*st));
 }
 
 int64_t call_fstat(struct call *call)
 {
-	if (!call->file)
-		return CALL_CONTINUE;
-	describe(call->node, &call->stat);
-	return answer_stat(call, &call->stat, uaddr(call->n.args[1]));
+	struct stat st;
+	int err = stat_descriptor(call, &st);
+
+	return answer_stat(call, err, &st, uaddr(call->n.args[1]));
 }
 
 int64_t call_newfstatat(struct call *call)
 {
-	if (call->n.args[3] & AT_EMPTY_PATH && path_is_empty(call, uaddr(call->n.args[1]))) {
-		if (!call->file)
-			return CALL_CONTINUE;
-		describe(call->node, &call->stat);
-		return answer_stat(call, &call->stat, uaddr(call->n.args[2]));
-	}
-	return stat_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), uaddr(call->n.args[2]));
+	uaddr_t path = uaddr(call->n.args[1]);
+	int flags = (int)call->n.args[3];
+	struct stat st;
+	int err;
+
+	if (flags & AT_EMPTY_PATH && path_is_empty(call, path))
+		err = stat_descriptor(call, &st);
+	else
+		err = stat_path(call, (int)call->n.args[0], path, !(flags & AT_SYMLINK_NOFOLLOW), &st);
+	return answer_stat(call, err, &st, uaddr(call->n.args[2]));
 }
 
 int64_t call_stat(struct call *call)
 {
-	return stat_path(call, AT_FDCWD, uaddr(call->n.args[0]), uaddr(call->n.args[1]));
+	struct stat st;
+	int err = stat_path(call, AT_FDCWD, uaddr(call->n.args[0]), true, &st);
+
+	return answer_stat(call, err, &st, uaddr(call->n.args[1]));
 }
 
 int64_t call_lstat(struct call *call)
 {
-	return stat_path(call, AT_FDCWD, uaddr(call->n.args[0]), uaddr(call->n.args[1]));
+	struct stat st;
+	int err = stat_path(call, AT_FDCWD, uaddr(call->n.args[0]), false, &st);
+
+	return answer_stat(call, err, &st, uaddr(call->n.args[1]));
 }
 
 static struct statx_timestamp timestamp(struct timespec t)
@@ -124,29 +149,27 @@ static int64_t answer_statx(struct call *call, const struct stat *st, uaddr_t ou
 
 int64_t call_statx(struct call *call)
 {
-	uaddr_t out = uaddr(call->n.args[4]);
-	const struct node *node;
+	uaddr_t path = uaddr(call->n.args[1]);
+	int flags = (int)call->n.args[2];
 	struct stat st;
 	int err;
 
-	if (call->n.args[2] & AT_EMPTY_PATH && path_is_empty(call, uaddr(call->n.args[1]))) {
-		if (!call->file)
-			return CALL_CONTINUE;
-		describe(call->node, &call->stat);
-		return answer_statx(call, &call->stat, out);
-	}
-	if (!node_of_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), &node))
-		return CALL_CONTINUE;
-	err = stat_node(node, &st);
-	return err ? err : answer_statx(call, &st, out);
+	if (flags & AT_EMPTY_PATH && path_is_empty(call, path))
+		err = stat_descriptor(call, &st);
+	else
+		err = stat_path(call, (int)call->n.args[0], path, !(flags & AT_SYMLINK_NOFOLLOW), &st);
+	if (err)
+		return err == -ENOENT ? CALL_CONTINUE : err;
+	return answer_statx(call, &st, uaddr(call->n.args[4]));
 }
 
 static int64_t access_path(struct call *call, int dirfd, uaddr_t path, int mode)
 {
-	const struct node *node;
+	struct stat st;
+	int err = stat_path(call, dirfd, path, true, &st);
 
-	if (!node_of_path(call, dirfd, path, &node))
-		return CALL_CONTINUE;
+	if (err)
+		return err == -ENOENT ? CALL_CONTINUE : err;
 	return mode & X_OK ? -EACCES : 0;
 }
 
@@ -167,6 +190,10 @@ static int64_t read_link(struct call *call, int dirfd, uaddr_t path, uaddr_t out
 	size_t length;
 
 	if (size <= 0 || !path_find(call, dirfd, path, &target))
+		return CALL_CONTINUE;
+	if (target.error)
+		return target.error;
+	if (target.linked)
 		return CALL_CONTINUE;
 	if (target.node)
 		return -EINVAL;

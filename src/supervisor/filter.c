@@ -74,13 +74,16 @@ static void trap_masked(struct program *p, uint32_t nr, unsigned arg, uint32_t m
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 
-/* Traps nr where first <= argument < first + count. */
-static void trap_range(struct program *p, uint32_t nr, unsigned arg, uint32_t first, uint32_t count)
+/* Traps a read or a write of an event queue, which its descriptor tells, and one of no bytes, which stand-ins do not
+ * refuse. */
+static void trap_transfer(struct program *p, uint32_t nr, const struct filter_config *config)
 {
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, nr);
-	load(p, FILTER_ARG(arg));
-	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, first);
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, count);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, nr);
+	load(p, FILTER_ARG(2));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 0);
+	load(p, FILTER_ARG(0));
+	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, (uint32_t)config->queue_fd);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, (uint32_t)config->queue_fd_count);
 	verdict(p, SECCOMP_RET_USER_NOTIF);
 	verdict(p, SECCOMP_RET_ALLOW);
 }
@@ -104,9 +107,9 @@ static void trap_descriptors(struct program *p, const struct filter_config *conf
 	};
 
 	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
-		trap_range(p, (uint32_t)transfers[i], 0, (uint32_t)config->queue_fd, (uint32_t)config->queue_fd_count);
+		trap_transfer(p, (uint32_t)transfers[i], config);
 	trap_masked(p, __NR_ioctl, 1, 0xff00, ';' << 8);
-	trap_masked(p, __NR_mmap, 3, MAP_SHARED | MAP_ANONYMOUS, MAP_SHARED);
+	trap_masked(p, __NR_mmap, 3, MAP_ANONYMOUS, 0);
 	trap(p, __NR_ftruncate);
 	trap(p, __NR_fallocate);
 	trap(p, __NR_fstat);

@@ -75,28 +75,16 @@ void notify_continue(int listener, const struct notification *n)
 				});
 }
 
-int notify_answer_fd(int listener, const struct notification *n, int fd, bool cloexec)
-{
-	struct seccomp_notif_addfd add = {
-		.id = n->id,
-		.flags = SECCOMP_ADDFD_FLAG_SEND,
-		.srcfd = (unsigned)fd,
-		.newfd_flags = cloexec ? O_CLOEXEC : 0,
-	};
-	int number = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-
-	return number < 0 ? -errno : number;
-}
-
 int notify_put_fd(int listener, const struct notification *n, int fd, int number, bool cloexec)
 {
 	struct seccomp_notif_addfd add = {
 		.id = n->id,
-		.flags = SECCOMP_ADDFD_FLAG_SETFD,
+		.flags = number == NOTIFY_ANY_FD ? 0 : SECCOMP_ADDFD_FLAG_SETFD,
 		.srcfd = (unsigned)fd,
-		.newfd = (unsigned)number,
+		.newfd = number == NOTIFY_ANY_FD ? 0 : (unsigned)number,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
+	int put = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+	return put < 0 ? -errno : put;
 }

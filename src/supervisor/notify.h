@@ -30,11 +30,14 @@ bool notify_valid(int listener, const struct notification *n);
 void notify_answer(int listener, const struct notification *n, int64_t result);
 void notify_continue(int listener, const struct notification *n);
 
-/* Answers with a new descriptor for the file behind fd, the lowest free number. Returns the number, or -errno: the call
- * is then still unanswered (-ENOENT: the caller is gone). */
-int notify_answer_fd(int listener, const struct notification *n, int fd, bool cloexec);
+/* As a number: the lowest that is free. */
+#define NOTIFY_ANY_FD (-1)
 
-/* Puts the file behind fd at the number given without answering. Returns 0, or -errno as above. */
+/*
+ * Puts the file behind fd at a number of the caller's descriptor table, in place of what is there, before the call is
+ * answered. Returns the number, or -errno: -EMFILE, -EBADF: the number is beyond the caller's limit, -ENOENT: the
+ * caller is gone.
+ */
 int notify_put_fd(int listener, const struct notification *n, int fd, int number, bool cloexec);
 
 #endif

@@ -227,7 +227,17 @@ out_close:
 	return err;
 }
 
-/* A tmpfs that is attached nowhere, for stand-ins. One page is all that a client can write into it. */
+static void fill(int tree)
+{
+	int fd = openat(tree, "full", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, "", 1);
+	close(fd);
+}
+
+/* A tmpfs that is attached nowhere, for stand-ins. Its only page is taken, so that no client can write into them. */
 static int make_tree(void)
 {
 	int fs = (int)syscall(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC);
@@ -241,6 +251,8 @@ static int make_tree(void)
 		tree = (int)syscall(__NR_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	if (tree < 0)
 		tree = -errno;
+	else
+		fill(tree);
 	close(fs);
 	return tree;
 }
@@ -357,7 +369,7 @@ int overlay_placeholder(const struct overlay *overlay, pid_t tid, int fd, const 
 	uint64_t mount;
 
 	if (!overlay->place_count || !S_ISCHR(st->st_mode) || st->st_rdev != overlay->null ||
-	    read_fdinfo(tid, fd, flags, &mount))
+	    read_fdinfo(tid, fd, flags, &mount) || *flags & O_PATH)
 		return -ENOENT;
 	for (unsigned i = 0; i < overlay->place_count; i++) {
 		if (overlay->places[i].mount == mount) {

@@ -2,6 +2,10 @@
 /*
  * Every open of a program comes by here, so the first question is a cheap one: could this path mean us at all? Its last
  * word must be the last word of a node, or a number (a descriptor), or one of the standard streams' names.
+ *
+ * Then the kernel resolves the directory, from the client's own root or directory, and tells its real name. What it
+ * cannot resolve (/dev/vfio does not exist where programs cannot see our nodes) is taken word by word. "self" in /proc
+ * would be us: it is replaced by the client, in the path before and in the name after.
  */
 #include "supervisor/path.h"
 
@@ -9,12 +13,15 @@
 #include "system/system.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LINKS_MAX 8
+#define FULL_MAX  (2 * PATH_MAX)
 
 static bool is_number(const char *s)
 {
@@ -46,52 +53,120 @@ static bool could_concern_us(const struct supervisor *s, const char *path)
 	return false;
 }
 
-/* Appends a path to the absolute one in buf, resolving ".", ".." and repeated slashes. Returns false where it is too
- * long. */
-static bool append(char *buf, size_t size, const char *path)
+/* Appends a path to the absolute one in full ("" is the root), resolving ".", ".." and repeated slashes. */
+static bool append(char *full, const char *path)
 {
-	size_t length = strlen(buf);
+	size_t length = strlen(full);
 
 	while (*path) {
 		size_t word = strcspn(path, "/");
 
 		if (word == 2 && path[0] == '.' && path[1] == '.') {
-			while (length && buf[--length] != '/')
+			while (length && full[--length] != '/')
 				;
 		} else if (word && !(word == 1 && path[0] == '.')) {
-			if (length + 1 + word >= size)
+			if (length + 1 + word >= FULL_MAX)
 				return false;
-			buf[length++] = '/';
-			memcpy(buf + length, path, word);
+			full[length++] = '/';
+			memcpy(full + length, path, word);
 			length += word;
 		}
-		buf[length] = '\0';
+		full[length] = '\0';
 		path += word + (path[word] == '/');
 	}
 	return true;
 }
 
-/* The directory that a relative path begins in. */
-static bool start_directory(struct call *call, int dirfd, char *buf, size_t size)
+/* A name of /proc that we have for the client's /proc/self. */
+static void name_client(const struct call *call, const char *self, const char *path, char *out)
+{
+	size_t length = strlen(self);
+
+	if (!strncmp(path, self, length) && (!path[length] || path[length] == '/'))
+		snprintf(out, FULL_MAX, "/proc/%d%.*s", (int)call->n.tid, PATH_MAX, path + length);
+	else
+		snprintf(out, FULL_MAX, "%.*s", FULL_MAX - 1, path);
+}
+
+/* The real name of a directory that is open; "" is the root. */
+static bool real_name(const struct call *call, int dir, char *out)
 {
 	char link[64];
+	char name[PATH_MAX];
 	ssize_t n;
 
-	if (dirfd == AT_FDCWD)
-		snprintf(link, sizeof(link), "/proc/%d/cwd", (int)call->n.tid);
-	else
-		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)call->n.tid, dirfd);
-	n = readlink(link, buf, size - 1);
-	if (n <= 0 || buf[0] != '/')
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+	n = readlink(link, name, sizeof(name) - 1);
+	if (n <= 0 || name[0] != '/')
 		return false;
-	buf[n] = '\0';
-	if (n == 1)
-		buf[0] = '\0'; /* "/": what is appended brings its own */
+	name[n] = '\0';
+	snprintf(link, sizeof(link), "/proc/%d", (int)getpid());
+	name_client(call, link, n == 1 ? "" : name, out);
 	return true;
 }
 
-/* "/proc/self/fd/3" and its like, as we have to spell it. */
-static bool find_descriptor(struct call *call, const char *path, char *out, size_t size)
+/* Where a path begins, in our words: the client's root, its directory, or one that it has open. */
+static void start_of(const struct call *call, int dirfd, const char *path, char *out, size_t size)
+{
+	int tid = (int)call->n.tid;
+
+	if (path[0] == '/')
+		snprintf(out, size, "/proc/%d/root", tid);
+	else if (dirfd == AT_FDCWD)
+		snprintf(out, size, "/proc/%d/cwd", tid);
+	else
+		snprintf(out, size, "/proc/%d/fd/%d", tid, dirfd);
+}
+
+/* Resolves a directory below start to its real name. */
+static bool resolve_directory(const struct call *call, const char *start, const char *directory, char *out)
+{
+	char path[FULL_MAX + 64];
+	int fd;
+	bool known;
+
+	if (!strncmp(directory, "/proc/", 6))
+		snprintf(path, sizeof(path), "%s", directory);
+	else
+		snprintf(path, sizeof(path), "%s/%s", start, directory);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	known = real_name(call, fd, out);
+	close(fd);
+	return known;
+}
+
+/*
+ * The real name of what a path means; links in its directory are followed, its last word is not. Where words at the end
+ * of the directory do not exist, they are taken as they are.
+ */
+static bool make_real(const struct call *call, int dirfd, const char *given, char *out)
+{
+	char path[FULL_MAX];
+	char start[64];
+
+	name_client(call, "/proc/self", given, path);
+	if (!strncmp(given, "/proc/thread-self", 17))
+		name_client(call, "/proc/thread-self", given, path);
+	start_of(call, dirfd, path, start, sizeof(start));
+	/* The path falls into a directory and the rest from cut on, first only its last word. */
+	for (size_t cut = strlen(path); cut;) {
+		char directory[FULL_MAX];
+
+		while (cut && path[cut - 1] == '/')
+			cut--;
+		while (cut && path[cut - 1] != '/')
+			cut--;
+		snprintf(directory, sizeof(directory), "%.*s", (int)cut, path);
+		if (resolve_directory(call, start, directory, out))
+			return append(out, path + cut);
+	}
+	return false;
+}
+
+/* "/proc/1/fd/3" and its like, as we have to spell it. */
+static bool find_descriptor(const struct call *call, const char *path, char *out, size_t size)
 {
 	int tid = (int)call->n.tid;
 	char who[32], fd[32];
@@ -102,80 +177,67 @@ static bool find_descriptor(struct call *call, const char *path, char *out, size
 		snprintf(out, size, "/proc/%d/fd/%d", tid, path[8] == 'i' ? 0 : path[8] == 'o' ? 1 : 2);
 		return true;
 	}
-	if (sscanf(path, "/dev/fd/%31[0-9]%c", fd, &rest) == 1) {
-		snprintf(out, size, "/proc/%d/fd/%s", tid, fd);
-		return true;
-	}
-	if (sscanf(path, "/proc/%31[^/]/task/%31[0-9]/fd/%31[0-9]%c", who, thread, fd, &rest) == 3) {
+	if (sscanf(path, "/proc/%31[0-9]/task/%31[0-9]/fd/%31[0-9]%c", who, thread, fd, &rest) == 3) {
 		snprintf(out, size, "/proc/%s/fd/%s", thread, fd);
 		return true;
 	}
-	if (sscanf(path, "/proc/%31[^/]/fd/%31[0-9]%c", who, fd, &rest) != 2)
+	if (sscanf(path, "/proc/%31[0-9]/fd/%31[0-9]%c", who, fd, &rest) != 2)
 		return false;
-	if (!strcmp(who, "self") || !strcmp(who, "thread-self"))
-		snprintf(out, size, "/proc/%d/fd/%s", tid, fd);
-	else if (is_number(who))
-		snprintf(out, size, "/proc/%s/fd/%s", who, fd);
-	else
-		return false;
+	snprintf(out, size, "/proc/%s/fd/%s", who, fd);
 	return true;
 }
 
-/* Makes the client's path absolute, word by word. */
-static bool make_full(struct call *call, int dirfd, const char *given, char *full, size_t size)
+/* Does a path mean a node, or go on below one? */
+static bool find_node(const struct call *call, const char *full, bool folder, struct path_target *target)
 {
-	full[0] = '\0';
-	if (given[0] != '/' && !start_directory(call, dirfd, full, size / 2))
-		return false;
-	return append(full, size, given);
+	for (const struct node *node = system_nodes(call->supervisor->system); node->path; node++) {
+		size_t length = strlen(node->path);
+
+		if (strncmp(full, node->path, length) || (full[length] && full[length] != '/'))
+			continue;
+		target->node = node;
+		target->error = full[length] || folder ? -ENOTDIR : 0;
+		return true;
+	}
+	return false;
 }
 
 /* Replaces a path that is a symbolic link by what it points to. */
-static bool follow(char *full, size_t size)
+static bool follow(const struct call *call, char *full)
 {
 	char target[PATH_MAX];
+	char path[FULL_MAX];
 	ssize_t n = readlink(full, target, sizeof(target) - 1);
 
 	if (n <= 0)
 		return false;
 	target[n] = '\0';
 	if (target[0] == '/')
-		full[0] = '\0';
-	else
-		*(char *)last_word(full) = '\0';
-	return append(full, size, target);
-}
-
-static bool match(struct call *call, const char *full, struct path_target *target)
-{
-	for (const struct node *node = system_nodes(call->supervisor->system); node->path; node++) {
-		if (!strcmp(full, node->path)) {
-			target->node = node;
-			return true;
-		}
-	}
-	return find_descriptor(call, full, target->descriptor, sizeof(target->descriptor));
+		return make_real(call, AT_FDCWD, target, full);
+	snprintf(path, sizeof(path), "%.*s%s", (int)(last_word(full) - full), full, target);
+	return make_real(call, AT_FDCWD, path, full);
 }
 
 bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *target)
 {
+	const struct supervisor *s = call->supervisor;
 	char given[PATH_MAX];
-	char full[2 * PATH_MAX];
-	bool links = call->supervisor->trap_paths;
+	char full[FULL_MAX];
+	bool folder;
 
 	*target = (struct path_target){0};
 	if (remote_string(call, path, given, sizeof(given)) <= 0)
 		return false;
-	if (!links && !could_concern_us(call->supervisor, given))
+	if ((!s->trap_paths && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
 		return false;
-	if (!make_full(call, dirfd, given, full, sizeof(full)))
-		return false;
-	/* With namespaces, a link leads to the node's place, and the first ioctl tells. */
+	folder = !*last_word(given) || !strcmp(last_word(given), ".");
 	for (int i = 0; i < LINKS_MAX; i++) {
-		if (could_concern_us(call->supervisor, full) && match(call, full, target))
+		if (find_node(call, full, folder, target) ||
+		    find_descriptor(call, full, target->descriptor, sizeof(target->descriptor)))
 			return true;
-		if (!links || !follow(full, sizeof(full)))
+		if (!s->trap_paths || !follow(call, full))
 			return false;
+		target->linked = true;
 	}
 	return false;
 }

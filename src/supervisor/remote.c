@@ -279,16 +279,23 @@ static int remote_file(struct client *client, int fd, struct file **file)
 /* A descriptor of ours for the client's: by pidfd, or where a container forbids that, by opening the file again. */
 static int fetch_fd(struct call *call, int fd)
 {
+	const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	char path[64];
 	int own = (int)syscall(__NR_pidfd_getfd, call->process->pidfd, fd, 0);
 
-	if (own >= 0 || (errno != EPERM && errno != ENOSYS))
-		return own < 0 ? -errno : own;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
-	own = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (own < 0 && errno == EACCES)
-		own = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	return own < 0 ? -errno : own;
+	if (own < 0 && (errno == EPERM || errno == ENOSYS)) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
+		own = open(path, O_RDWR | flags);
+		if (own < 0 && errno == EACCES)
+			own = open(path, O_RDONLY | flags);
+	}
+	if (own < 0)
+		return -errno;
+	if (fcntl(own, F_GETFL) & O_PATH) {
+		close(own);
+		return -EBADF; /* it only names a file */
+	}
+	return own;
 }
 
 static int remote_memory_file(struct client *client, int fd, struct memory_file **out)
@@ -368,11 +375,10 @@ static void release_number(struct call *call, int fd)
 static int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags)
 {
 	struct call *call = call_of(client);
-	struct standin *e;
 	int client_fd;
 	int err;
 
-	err = standin_open_queue(call->supervisor, file, &e, &client_fd);
+	err = standin_open_queue(call, file, &client_fd);
 	if (err) {
 		file_put(file);
 		release_number(call, fd);
@@ -381,7 +387,7 @@ static int remote_fd_install(struct client *client, int fd, struct file *file, i
 	err = notify_put_fd(call->supervisor->listener, &call->n, client_fd, fd, o_flags & O_CLOEXEC);
 	release_number(call, fd);
 	close(client_fd); /* where the client has none, this is the last, and the queue is closed */
-	return err && err != -ENOENT ? -EMFILE : 0;
+	return err < 0 && err != -ENOENT ? -EMFILE : 0;
 }
 
 static void remote_fd_unreserve(struct client *client, int fd, struct file *file)

@@ -42,6 +42,8 @@ struct standins {
 	struct standin *by_inode[BUCKETS];
 	struct standin *by_watch[BUCKETS];
 	struct standin *closed;
+	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
+	pthread_cond_t dropped;
 };
 
 static void inotify_ready(struct supervisor *s, struct watch *watch);
@@ -56,6 +58,7 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 	if (!t)
 		return -ENOMEM;
 	t->tree = tree;
+	pthread_cond_init(&t->dropped, NULL);
 	t->watch.ready = inotify_ready;
 	t->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (t->inotify < 0) {
@@ -75,25 +78,6 @@ out_close_inotify:
 out_free:
 	free(t);
 	return err;
-}
-
-void standins_free(struct supervisor *s, struct standins *table)
-{
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		struct standin *next;
-
-		for (struct standin *e = table->by_inode[i]; e; e = next) {
-			next = e->next_inode;
-			e->next_closed = table->closed;
-			table->closed = e;
-			system_closed(s->system, file_get(e->file));
-		}
-	}
-	standins_drop(s, table->closed);
-	if (table->tree >= 0)
-		close(table->tree);
-	close(table->inotify);
-	free(table);
 }
 
 static struct standin **inode_bucket(struct standins *t, ino_t ino)
@@ -217,9 +201,14 @@ static void queue_ready(struct supervisor *s, struct watch *watch)
 
 struct standin *standins_take_closed(struct supervisor *s)
 {
-	struct standin *list = s->standins->closed;
+	struct standins *t = s->standins;
+	struct standin *list = t->closed;
 
-	s->standins->closed = NULL;
+	t->closed = NULL;
+	for (struct standin *e = list; e; e = e->next_closed) {
+		e->next_dropping = t->dropping;
+		t->dropping = e;
+	}
 	return list;
 }
 
@@ -296,7 +285,7 @@ out_remove:
 static int open_memfd(struct standin *e, int *client_fd)
 {
 	char path[64];
-	int first = memfd_create(e->node->path, MFD_CLOEXEC);
+	int first = memfd_create(e->node->path, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int err;
 
 	if (first < 0)
@@ -305,6 +294,7 @@ static int open_memfd(struct standin *e, int *client_fd)
 	e->own = open(path, O_RDWR | O_CLOEXEC);
 	*client_fd = e->own < 0 ? -1 : open(path, status_flags(e->open_flags));
 	err = *client_fd < 0 ? -errno : 0;
+	(void)fcntl(first, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL); /* empty for ever */
 	close(first);
 	if (err && e->own >= 0)
 		close(e->own);
@@ -334,9 +324,9 @@ static int own_shortage(int err)
 	return err == -EMFILE || err == -ENOSPC ? -ENFILE : err;
 }
 
-int standin_open(struct supervisor *s, const struct node *node, struct file *file, int flags, struct standin **standin,
-		 int *client_fd)
+int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd)
 {
+	struct supervisor *s = call->supervisor;
 	struct standins *t = s->standins;
 	struct standin *e = calloc(1, sizeof(*e));
 	struct stat st;
@@ -347,6 +337,7 @@ int standin_open(struct supervisor *s, const struct node *node, struct file *fil
 	e->node = node;
 	e->file = file;
 	e->open_flags = flags;
+	e->opener = call->client.pid;
 	err = t->tree >= 0 ? open_in_tree(t, e, client_fd) : open_memfd(e, client_fd);
 	if (err) {
 		free(e);
@@ -364,12 +355,12 @@ int standin_open(struct supervisor *s, const struct node *node, struct file *fil
 	e->dev = st.st_dev;
 	e->ino = st.st_ino;
 	publish(s, e);
-	*standin = e;
 	return 0;
 }
 
-int standin_open_queue(struct supervisor *s, struct file *file, struct standin **standin, int *client_fd)
+int standin_open_queue(struct call *call, struct file *file, int *client_fd)
 {
+	struct supervisor *s = call->supervisor;
 	struct standin *e = calloc(1, sizeof(*e));
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
 	struct stat st;
@@ -384,6 +375,7 @@ int standin_open_queue(struct supervisor *s, struct file *file, struct standin *
 	e->file = file;
 	e->inotify = -1;
 	e->open_flags = O_RDWR;
+	e->opener = call->client.pid;
 	e->own = pair[0];
 	e->watch.ready = queue_ready;
 	event.data.ptr = &e->watch;
@@ -398,8 +390,25 @@ int standin_open_queue(struct supervisor *s, struct file *file, struct standin *
 	e->ino = st.st_ino;
 	publish(s, e);
 	*client_fd = pair[1];
-	*standin = e;
 	return 0;
+}
+
+static void dropped(struct supervisor *s, struct standin *e)
+{
+	struct standins *t = s->standins;
+	struct standin *first;
+
+	supervisor_lock(s);
+	first = t->dropping;
+	if (first == e) {
+		t->dropping = e->next_dropping;
+	} else {
+		while (first->next_dropping != e)
+			first = first->next_dropping;
+		first->next_dropping = e->next_dropping;
+	}
+	pthread_cond_broadcast(&t->dropped);
+	supervisor_unlock(s);
 }
 
 void standins_drop(struct supervisor *s, struct standin *list)
@@ -409,6 +418,27 @@ void standins_drop(struct supervisor *s, struct standin *list)
 
 		list = e->next_closed;
 		file_put(e->file);
+		dropped(s, e);
 		discard(s->standins, e);
 	}
+}
+
+static bool is_dropping(const struct standins *t, pid_t opener)
+{
+	for (const struct standin *e = t->dropping; e; e = e->next_dropping)
+		if (e->opener == opener)
+			return true;
+	return false;
+}
+
+void standins_settle(struct supervisor *s, pid_t opener)
+{
+	struct standins *t = s->standins;
+
+	if (!t->dropping)
+		return;
+	supervisor_lock(s);
+	while (is_dropping(t, opener))
+		pthread_cond_wait(&t->dropped, &s->lock);
+	supervisor_unlock(s);
 }

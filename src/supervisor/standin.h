@@ -10,12 +10,13 @@
 
 struct standin {
 	struct watch watch; /* of an event queue's socket */
-	struct standin *next_inode, *next_watch, *next_closed;
+	struct standin *next_inode, *next_watch, *next_closed, *next_dropping;
 	dev_t dev;
 	ino_t ino;
 	int own;     /* our only description of the file, or our end of the queue's socket */
 	int inotify; /* watch descriptor, or -1 for an event queue */
 	int open_flags;
+	pid_t opener;            /* the process that opened it */
 	unsigned directory;      /* where the file lies in the tree, from 1 */
 	struct file *file;       /* the descriptors' reference */
 	const struct node *node; /* NULL: an event queue */
@@ -23,18 +24,16 @@ struct standin {
 
 /* tree: an unattached mount to make files in, owned from now on; -1: memfds serve. Returns 0, or -errno. */
 int standins_new(struct supervisor *s, int tree, struct standins **table);
-void standins_free(struct supervisor *s, struct standins *table);
 
 /*
  * Makes a stand-in for a file that was just opened through node with O_* flags, and a descriptor of it to give to the
  * client, which the caller closes once given. Consumes a reference to the file when it succeeds. Returns 0, or -errno:
  * -ENFILE, -ENOMEM.
  */
-int standin_open(struct supervisor *s, const struct node *node, struct file *file, int flags, struct standin **standin,
-		 int *client_fd);
+int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd);
 
 /* The same for an event queue. */
-int standin_open_queue(struct supervisor *s, struct file *file, struct standin **standin, int *client_fd);
+int standin_open_queue(struct call *call, struct file *file, int *client_fd);
 
 /* The stand-in with this inode, or NULL. Under the lock. */
 struct standin *standin_find(struct supervisor *s, const struct stat *st);
@@ -44,6 +43,12 @@ struct standin *standins_take_closed(struct supervisor *s);
 
 /* Drops what is left of stand-ins that were taken. Without the lock: it may take long. */
 void standins_drop(struct supervisor *s, struct standin *list);
+
+/*
+ * Waits until other threads have dropped what a process has opened and closed: a call that follows a close finds
+ * everything free that the closed file held. Without the lock.
+ */
+void standins_settle(struct supervisor *s, pid_t opener);
 
 /* Tests every stand-in, as if each had been closed. Under the lock. */
 void standins_test_all(struct supervisor *s);

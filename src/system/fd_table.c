@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define FREE      UINT64_C(0)
-#define OPEN      UINT64_C(1)
-#define CLOSING   UINT64_C(2)
-#define RESERVED  UINT64_C(4)
-#define ONE_CALL  UINT64_C(256)
-#define CALLS(w)  ((w) / ONE_CALL)
+#define FREE     UINT64_C(0)
+#define OPEN     UINT64_C(1)
+#define CLOSING  UINT64_C(2)
+#define RESERVED UINT64_C(4)
+#define ONE_CALL UINT64_C(256)
+#define CALLS(w) ((w) / ONE_CALL)
 
 int fd_table_init(struct fd_table *table, struct system *system)
 {
@@ -60,7 +60,7 @@ int fd_table_reserve(struct fd_table *table)
 	int rc;
 
 	if (fd < 0)
-		return -errno;
+		return errno == EINVAL ? -EMFILE : -errno; /* EINVAL: not even 0 is below the limit */
 	slot = make_slot(table, fd);
 	if (slot && atomic_compare_exchange_strong_explicit(&slot->word, &word, RESERVED, memory_order_acquire,
 							    memory_order_relaxed))

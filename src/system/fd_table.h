@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The descriptors of a system in this process: numbers of the process's own descriptor table, each kept from other use by a
- * descriptor that can do nothing (O_PATH).
+ * The descriptors of a system in this process: numbers of the process's own descriptor table, each kept from other use
+ * by a descriptor that can do nothing (O_PATH).
  *
- * A slot stays where it is, so a call finds its file without a lock. One word says whether the slot is open, being closed,
- * and how many calls are in it. Closing refuses further calls; the last call out, or the closer where there is none,
- * drops the file and gives the number back.
+ * A slot stays where it is, so a call finds its file without a lock. One word says whether the slot is open, being
+ * closed, and how many calls are in it. Closing refuses further calls; the last call out, or the closer where there is
+ * none, drops the file and gives the number back.
  */
 #ifndef IOMMUSE_SYSTEM_FD_TABLE_H
 #define IOMMUSE_SYSTEM_FD_TABLE_H
@@ -16,7 +16,7 @@
 struct file;
 struct system;
 
-#define FD_CHUNK 1024 /* slots that come into being together */
+#define FD_CHUNK  1024 /* slots that come into being together */
 #define FD_CHUNKS 1024
 
 struct fd_slot {

@@ -67,7 +67,8 @@ static const struct local_files owned_files = {
 	.fd_unreserve = unreserve_fd,
 };
 
-/* A caller that was compiled against another version has a shorter structure, or a longer one whose rest must be zero. */
+/* A caller that was compiled against another version has a shorter structure, or a longer one whose rest must be zero.
+ */
 static int read_options(const struct iommuse_options *given, struct iommuse_options *options)
 {
 	*options = (struct iommuse_options){.struct_size = sizeof(*options), .own_capabilities = 1};
@@ -269,7 +270,8 @@ int iommuse_poll(struct iommuse *system, int fd, short events)
 	return (int)(ready & ((unsigned short)events | POLLERR | POLLHUP));
 }
 
-static int mmap_slot(struct iommuse *system, int fd, struct fd_slot *slot, size_t length, int prot, int flags, off_t offset)
+static int mmap_slot(struct iommuse *system, int fd, struct fd_slot *slot, size_t length, int prot, int flags,
+		     off_t offset)
 {
 	const struct file_ops *ops = slot->file->ops;
 	const int access_mode = slot->o_flags & O_ACCMODE;

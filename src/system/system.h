@@ -34,8 +34,8 @@ void system_free(struct system *system);
 
 /* A node, as a program sees it below "/". Nodes do not change while a system lives. */
 struct node {
-	const char *path;    /* "/dev/iommu" */
-	unsigned mode;       /* permission bits */
+	const char *path; /* "/dev/iommu" */
+	unsigned mode;    /* permission bits */
 	unsigned major, minor;
 };
 

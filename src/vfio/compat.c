@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Unlike iommufd's own commands these have no law of sizes: each reads the least that it needs, refuses less and ignores more,
- * and says EINVAL to what it does not know. In version 1 (VFIO_TYPE1_IOMMU) an unmap may cut what was mapped in one
- * piece; the sign of version 1 is that huge pages are disabled, which nothing here ever takes back.
+ * Unlike iommufd's own commands these have no law of sizes: each reads the least that it needs, refuses less and
+ * ignores more, and says EINVAL to what it does not know. In version 1 (VFIO_TYPE1_IOMMU) an unmap may cut what was
+ * mapped in one piece; the sign of version 1 is that huge pages are disabled, which nothing here ever takes back.
  */
 #include "vfio/compat.h"
 
-#include "abi/vfio.h"
 #include "abi/iommufd.h"
+#include "abi/vfio.h"
 #include "iommufd/ctx.h"
 #include "iommufd/ioas_object.h"
 
@@ -171,7 +171,9 @@ struct caps {
 static int copy_caps_out(struct ucmd *ucmd, uint32_t room, const struct iova_span *span, size_t count)
 {
 	const struct vfio_iommu_type1_info_dma_avail avail = {
-		.header = {.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, .version = 1, .next = room >= RANGES_AT ? RANGES_AT : 0},
+		.header = {.id = VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL,
+			   .version = 1,
+			   .next = room >= RANGES_AT ? RANGES_AT : 0},
 		.avail = UINT32_MAX,
 	};
 	const struct vfio_iommu_type1_info_cap_iova_range ranges = {

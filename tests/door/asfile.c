@@ -16,7 +16,6 @@
 #include <sys/uio.h>
 
 static const char *const nodes[] = {DEV_IOMMU, DEV_VFIO};
-#define EACH_NODE(n) (size_t n = 0; (n) < 2; (n)++)
 
 static bool is_device(struct test *t, const struct stat *st)
 {
@@ -30,54 +29,54 @@ static void stat_by_path(struct test *t)
 {
 	int dev = open("/dev", O_PATH | O_DIRECTORY);
 
-	for
-		EACH_NODE(n)
-		{
-			const char *relative = nodes[n] + strlen("/dev/");
-			struct stat st = {0};
-			struct stat other = {0};
-			struct statx stx = {0};
+	for (size_t n = 0; n < 2; n++) {
+		const char *relative = nodes[n] + strlen("/dev/");
+		struct stat st = {0};
+		struct stat other = {0};
+		struct statx stx = {0};
 
-			SAME(t, ERR(stat(nodes[n], &st)), 0);
-			if (!is_device(t, &st))
-				continue;
-			SAME(t, ERR(lstat(nodes[n], &other)), 0);
-			SAME(t, other.st_rdev, st.st_rdev);
-			SAME(t, ERR(fstatat(dev, relative, &other, 0)), 0);
-			SAME(t, other.st_rdev, st.st_rdev);
-			SAME(t, ERR(statx(AT_FDCWD, nodes[n], 0, STATX_BASIC_STATS, &stx)), 0);
-			CHECK(t, S_ISCHR(stx.stx_mode));
-			SAME(t, makedev(stx.stx_rdev_major, stx.stx_rdev_minor), st.st_rdev);
-			if (n == 1)
-				SAME(t, minor(st.st_rdev), 196);
-		}
+		SAME(t, ERR(stat(nodes[n], &st)), 0);
+		if (!is_device(t, &st))
+			continue;
+		SAME(t, ERR(lstat(nodes[n], &other)), 0);
+		SAME(t, other.st_rdev, st.st_rdev);
+		SAME(t, ERR(fstatat(dev, relative, &other, 0)), 0);
+		SAME(t, other.st_rdev, st.st_rdev);
+		SAME(t, ERR(statx(AT_FDCWD, nodes[n], 0, STATX_BASIC_STATS, &stx)), 0);
+		CHECK(t, S_ISCHR(stx.stx_mode));
+		SAME(t, makedev(stx.stx_rdev_major, stx.stx_rdev_minor), st.st_rdev);
+		if (n == 1)
+			SAME(t, minor(st.st_rdev), 196);
+	}
 }
 
 static void stat_by_descriptor(struct test *t)
 {
 	static const int modes[] = {O_RDWR, O_RDONLY, O_WRONLY};
 
-	for
-		EACH_NODE(n)
-	for (int i = 0; i < 3; i++) {
-		struct stat by_path = {0};
-		struct stat st = {0};
-		struct statx stx = {0};
-		int fd = open(nodes[n], modes[i]);
+	for (size_t n = 0; n < 2; n++)
+		for (int i = 0; i < 3; i++) {
+			struct stat by_path = {0};
+			struct stat st = {0};
+			struct statx stx = {0};
+			int fd = open(nodes[n], modes[i]);
 
-		SAME(t, ERR(stat(nodes[n], &by_path)), 0);
-		SAME(t, ERR(fstat(fd, &st)), 0);
-		if (!is_device(t, &st))
-			continue;
-		SAME(t, st.st_rdev, by_path.st_rdev);
-		memset(&st, 0, sizeof(st));
-		SAME(t, ERR(fstatat(fd, "", &st, AT_EMPTY_PATH)), 0);
-		is_device(t, &st);
-		SAME(t, st.st_rdev, by_path.st_rdev);
-		SAME(t, ERR(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx)), 0);
-		CHECK(t, S_ISCHR(stx.stx_mode));
-		SAME(t, makedev(stx.stx_rdev_major, stx.stx_rdev_minor), by_path.st_rdev);
-	}
+			SAME(t, ERR(stat(nodes[n], &by_path)), 0);
+			SAME(t, ERR(fstat(fd, &st)), 0);
+			if (!is_device(t, &st))
+				continue;
+			SAME(t, st.st_rdev, by_path.st_rdev);
+			/* A shell with noclobber looks whether what it opened is what it saw. */
+			SAME(t, st.st_ino, by_path.st_ino);
+			SAME(t, st.st_dev, by_path.st_dev);
+			memset(&st, 0, sizeof(st));
+			SAME(t, ERR(fstatat(fd, "", &st, AT_EMPTY_PATH)), 0);
+			is_device(t, &st);
+			SAME(t, st.st_rdev, by_path.st_rdev);
+			SAME(t, ERR(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx)), 0);
+			CHECK(t, S_ISCHR(stx.stx_mode));
+			SAME(t, makedev(stx.stx_rdev_major, stx.stx_rdev_minor), by_path.st_rdev);
+		}
 }
 
 /* fstat is looked at by the door for every file: others must get the kernel's own answer. */
@@ -101,29 +100,26 @@ static void stat_of_others(struct test *t)
 
 static void permission(struct test *t)
 {
-	for
-		EACH_NODE(n)
-		{
-			SAME(t, ERR(access(nodes[n], F_OK)), 0);
-			SAME(t, ERR(access(nodes[n], R_OK | W_OK)), 0);
-			SAME(t, ERR(faccessat(AT_FDCWD, nodes[n], R_OK | W_OK, AT_EACCESS)), 0);
-		}
+	for (size_t n = 0; n < 2; n++) {
+		SAME(t, ERR(access(nodes[n], F_OK)), 0);
+		SAME(t, ERR(access(nodes[n], R_OK | W_OK)), 0);
+		SAME(t, ERR(faccessat(AT_FDCWD, nodes[n], R_OK | W_OK, AT_EACCESS)), 0);
+	}
 }
 
 static void name_of_descriptor(struct test *t)
 {
-	for
-		EACH_NODE(n)
-	for (int i = 0; i < 2; i++) {
-		int fd = open(nodes[n], i ? O_RDONLY : O_RDWR);
-		char link[64];
-		char target[PATH_MAX] = "";
+	for (size_t n = 0; n < 2; n++)
+		for (int i = 0; i < 2; i++) {
+			int fd = open(nodes[n], i ? O_RDONLY : O_RDWR);
+			char link[64];
+			char target[PATH_MAX] = "";
 
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		CHECK(t, readlink(link, target, sizeof(target) - 1) > 0);
-		if (strcmp(target, nodes[n]) != 0)
-			test_fail(t, "%s reads as %s, not %s", link, target, nodes[n]);
-	}
+			snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+			CHECK(t, readlink(link, target, sizeof(target) - 1) > 0);
+			if (strcmp(target, nodes[n]) != 0)
+				test_fail(t, "%s reads as %s, not %s", link, target, nodes[n]);
+		}
 }
 
 static void flags_of_descriptor(struct test *t)
@@ -146,41 +142,38 @@ static void read_and_write(struct test *t)
 {
 	static const int modes[] = {O_RDWR, O_RDONLY, O_WRONLY, O_RDWR | O_NONBLOCK};
 
-	for
-		EACH_NODE(n)
-	for (int i = 0; i < 4; i++) {
-		int fd = open(nodes[n], modes[i]);
-		int reads = (modes[i] & O_ACCMODE) == O_WRONLY ? -EBADF : -EINVAL;
-		int writes = (modes[i] & O_ACCMODE) == O_RDONLY ? -EBADF : -EINVAL;
-		char buf[8] = "1234567";
-		struct iovec iov = {buf, sizeof(buf)};
+	for (size_t n = 0; n < 2; n++)
+		for (int i = 0; i < 4; i++) {
+			int fd = open(nodes[n], modes[i]);
+			int reads = (modes[i] & O_ACCMODE) == O_WRONLY ? -EBADF : -EINVAL;
+			int writes = (modes[i] & O_ACCMODE) == O_RDONLY ? -EBADF : -EINVAL;
+			char buf[8] = "1234567";
+			struct iovec iov = {buf, sizeof(buf)};
 
-		SAME(t, ERR(read(fd, buf, sizeof(buf))), reads);
-		SAME(t, ERR(read(fd, buf, 0)), reads);
-		SAME(t, ERR(pread(fd, buf, sizeof(buf), 8)), reads);
-		SAME(t, ERR(readv(fd, &iov, 1)), reads);
-		SAME(t, ERR(write(fd, buf, sizeof(buf))), writes);
-		SAME(t, ERR(pwrite(fd, buf, sizeof(buf), 8)), writes);
-		SAME(t, ERR(writev(fd, &iov, 1)), writes);
-		FRESH(t, fd);
-	}
+			SAME(t, ERR(read(fd, buf, sizeof(buf))), reads);
+			SAME(t, ERR(read(fd, buf, 0)), reads);
+			SAME(t, ERR(pread(fd, buf, sizeof(buf), 8)), reads);
+			SAME(t, ERR(readv(fd, &iov, 1)), reads);
+			SAME(t, ERR(write(fd, buf, sizeof(buf))), writes);
+			SAME(t, ERR(pwrite(fd, buf, sizeof(buf), 8)), writes);
+			SAME(t, ERR(writev(fd, &iov, 1)), writes);
+			FRESH(t, fd);
+		}
 }
 
 static void size_cannot_be_changed(struct test *t)
 {
-	for
-		EACH_NODE(n)
-		{
-			int fd = open(nodes[n], O_RDWR);
-			struct stat st;
+	for (size_t n = 0; n < 2; n++) {
+		int fd = open(nodes[n], O_RDWR);
+		struct stat st;
 
-			SAME(t, ERR(ftruncate(fd, 4096)), -EINVAL);
-			SAME(t, ERR(ftruncate(fd, 0)), -EINVAL);
-			SAME(t, ERR(fallocate(fd, 0, 0, 4096)), -ENODEV);
-			SAME(t, ERR(fstat(fd, &st)), 0);
-			SAME(t, st.st_size, 0);
-			FRESH(t, fd);
-		}
+		SAME(t, ERR(ftruncate(fd, 4096)), -EINVAL);
+		SAME(t, ERR(ftruncate(fd, 0)), -EINVAL);
+		SAME(t, ERR(fallocate(fd, 0, 0, 4096)), -ENODEV);
+		SAME(t, ERR(fstat(fd, &st)), 0);
+		SAME(t, st.st_size, 0);
+		FRESH(t, fd);
+	}
 }
 
 static long map(int fd, int prot, int flags, off_t offset)
@@ -240,26 +233,24 @@ static void no_terminal(struct test *t)
 
 static void ready_at_once(struct test *t)
 {
-	for
-		EACH_NODE(n)
-		{
-			int fd = open(nodes[n], O_RDWR);
-			int ep = epoll_create1(0);
-			struct pollfd p = {fd, POLLIN | POLLOUT | POLLPRI, 0};
-			struct epoll_event event = {.events = EPOLLIN};
-			struct timeval none = {0};
-			fd_set r;
-			fd_set w;
+	for (size_t n = 0; n < 2; n++) {
+		int fd = open(nodes[n], O_RDWR);
+		int ep = epoll_create1(0);
+		struct pollfd p = {fd, POLLIN | POLLOUT | POLLPRI, 0};
+		struct epoll_event event = {.events = EPOLLIN};
+		struct timeval none = {0};
+		fd_set r;
+		fd_set w;
 
-			SAME(t, ERR(poll(&p, 1, 0)), 1);
-			SAME(t, p.revents, POLLIN | POLLOUT);
-			FD_ZERO(&r);
-			FD_ZERO(&w);
-			FD_SET(fd, &r);
-			FD_SET(fd, &w);
-			SAME(t, ERR(select(fd + 1, &r, &w, NULL, &none)), 2);
-			SAME(t, ERR(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event)), -EPERM);
-		}
+		SAME(t, ERR(poll(&p, 1, 0)), 1);
+		SAME(t, p.revents, POLLIN | POLLOUT);
+		FD_ZERO(&r);
+		FD_ZERO(&w);
+		FD_SET(fd, &r);
+		FD_SET(fd, &w);
+		SAME(t, ERR(select(fd + 1, &r, &w, NULL, &none)), 2);
+		SAME(t, ERR(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &event)), -EPERM);
+	}
 }
 
 static void strange_ioctls(struct test *t)

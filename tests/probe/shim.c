@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lets a program that knows nothing of iommuse use it in its own process: its open, close, ioctl, read, write and poll end here
- * (linked with --wrap), and go to the library where they are about /dev/iommu or a descriptor that came from it.
+ * Lets a program that knows nothing of iommuse use it in its own process: its open, close, ioctl, read, write and poll
+ * end here (linked with --wrap), and go to the library where they are about /dev/iommu or a descriptor that came from
+ * it.
  */
 #define _GNU_SOURCE
 #include "iommuse/iommuse.h"
@@ -93,13 +94,14 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 
 ssize_t __wrap_read(int fd, void *buf, size_t count)
 {
-	return iommuse_owns(the_system(), fd) ? answer(iommuse_read(instance, fd, buf, count)) : __real_read(fd, buf, count);
+	return iommuse_owns(the_system(), fd) ? answer(iommuse_read(instance, fd, buf, count))
+					      : __real_read(fd, buf, count);
 }
 
 ssize_t __wrap_write(int fd, const void *buf, size_t count)
 {
-	return iommuse_owns(the_system(), fd) ? answer(iommuse_write(instance, fd, buf, count)) :
-						__real_write(fd, buf, count);
+	return iommuse_owns(the_system(), fd) ? answer(iommuse_write(instance, fd, buf, count))
+					      : __real_write(fd, buf, count);
 }
 
 /* What is polled is either all the system's, in which case nothing is waited for, or none of it. */

@@ -33,8 +33,12 @@ int destroy(struct rules *t, uint32_t id)
 
 int map_va_at(struct rules *t, uint32_t ioas, uint32_t prot, uint64_t va, uint64_t iova, uint64_t length)
 {
-	struct iommu_ioas_map c = {
-		.size = sizeof(c), .flags = FIXED | prot, .ioas_id = ioas, .user_va = va, .length = length, .iova = iova};
+	struct iommu_ioas_map c = {.size = sizeof(c),
+				   .flags = FIXED | prot,
+				   .ioas_id = ioas,
+				   .user_va = va,
+				   .length = length,
+				   .iova = iova};
 
 	return call(t, IOMMU_IOAS_MAP, &c);
 }
@@ -53,7 +57,8 @@ int map_auto(struct rules *t, uint32_t ioas, uint64_t va, uint64_t length, uint6
 	return rc;
 }
 
-int copy_at(struct rules *t, uint32_t dst, uint32_t src, uint32_t prot, uint64_t src_iova, uint64_t dst_iova, uint64_t length)
+int copy_at(struct rules *t, uint32_t dst, uint32_t src, uint32_t prot, uint64_t src_iova, uint64_t dst_iova,
+	    uint64_t length)
 {
 	struct iommu_ioas_copy c = {.size = sizeof(c),
 				    .flags = FIXED | prot,

@@ -10,8 +10,8 @@
 
 #define FIXED IOMMU_IOAS_MAP_FIXED_IOVA
 #define WRITE IOMMU_IOAS_MAP_WRITEABLE
-#define READ IOMMU_IOAS_MAP_READABLE
-#define RW (READ | WRITE)
+#define READ  IOMMU_IOAS_MAP_READABLE
+#define RW    (READ | WRITE)
 
 /* An address of client memory for maps that nothing looks at. */
 #define VA UINT64_C(0x10000000)
@@ -30,7 +30,8 @@ int map_at(struct rules *t, uint32_t ioas, uint64_t iova, uint64_t length);
 int map_va_at(struct rules *t, uint32_t ioas, uint32_t prot, uint64_t va, uint64_t iova, uint64_t length);
 /* Without a fixed IOVA. */
 int map_auto(struct rules *t, uint32_t ioas, uint64_t va, uint64_t length, uint64_t *iova);
-int copy_at(struct rules *t, uint32_t dst, uint32_t src, uint32_t prot, uint64_t src_iova, uint64_t dst_iova, uint64_t length);
+int copy_at(struct rules *t, uint32_t dst, uint32_t src, uint32_t prot, uint64_t src_iova, uint64_t dst_iova,
+	    uint64_t length);
 /* removed may be NULL. */
 int unmap(struct rules *t, uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *removed);
 int map_file_at(struct rules *t, uint32_t ioas, uint32_t prot, int fd, uint64_t start, uint64_t iova, uint64_t length);

@@ -157,7 +157,8 @@ int rules_main(int argc, char **argv, const struct rule_case *cases, size_t coun
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	t.selftest = o.selftest;
-	t.scratch = mmap(SCRATCH, SCRATCH_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	t.scratch = mmap(SCRATCH, SCRATCH_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			 -1, 0);
 	int rc = t.scratch == MAP_FAILED ? -errno : transport_new(o.kind, o.selftest, 0, &t.transport);
 
 	if (rc) {

@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PAGE UINT64_C(4096)
-#define HUGE (UINT64_C(2) << 20)
+#define PAGE    UINT64_C(4096)
+#define HUGE    (UINT64_C(2) << 20)
 #define U64_MAX UINT64_MAX
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -42,8 +42,17 @@ struct rule_case {
 };
 
 /* A case that is a function, and one that is a row of values for a function. */
-#define CASE(rules, function) {(rules), #function, (function), NULL, NULL}
-#define ROW(rules, name, function, type, ...) {(rules), #name, NULL, (function), &(const type){__VA_ARGS__}}
+#define CASE(rules, function)                                                                                          \
+	{                                                                                                              \
+		(rules), #function, (function), NULL, NULL                                                             \
+	}
+#define ROW(rules, name, function, type, ...)                                                                          \
+	{                                                                                                              \
+		(rules), #name, NULL, (function), &(const type)                                                        \
+		{                                                                                                      \
+			__VA_ARGS__                                                                                    \
+		}                                                                                                      \
+	}
 
 int rules_main(int argc, char **argv, const struct rule_case *cases, size_t count);
 
@@ -53,14 +62,15 @@ const char *result_name(int64_t value, char *buf);
 bool expect(struct rules *t, const char *file, int line, const char *what, uint64_t got, uint64_t wanted);
 
 /* Counts a failure and says so where the values differ; evaluates to whether they are equal. */
-#define EXPECT(t, got, wanted) expect((t), __FILE__, __LINE__, #got, (uint64_t)(int64_t)(got), (uint64_t)(int64_t)(wanted))
+#define EXPECT(t, got, wanted)                                                                                         \
+	expect((t), __FILE__, __LINE__, #got, (uint64_t)(int64_t)(got), (uint64_t)(int64_t)(wanted))
 #define EXPECT_U64(t, got, wanted) expect((t), __FILE__, __LINE__, #got, (got), (wanted))
 
 void skip(struct rules *t, const char *why);
 
 /*
- * Copies n bytes of data to where the first `first` of them end one page and the rest begin the next; then gives these pages the
- * protections before and after (PROT_*). The page after those two cannot be read. n may be up to a page.
+ * Copies n bytes of data to where the first `first` of them end one page and the rest begin the next; then gives these
+ * pages the protections before and after (PROT_*). The page after those two cannot be read. n may be up to a page.
  */
 void *place(struct rules *t, const void *data, size_t n, size_t first, int before, int after);
 

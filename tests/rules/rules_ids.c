@@ -36,8 +36,10 @@ static void any_access_mode_is_enough_for_everything(struct rules *t)
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes) * ARRAY_SIZE(nodes); i++) {
 		struct iommu_ioas_alloc c = {.size = sizeof(c)};
-		struct iommu_ioas_map map = {.size = sizeof(map), .flags = FIXED | RW, .ioas_id = 1, .user_va = VA, .length = 1};
-		int fd = transport_open(t->transport, nodes[i / ARRAY_SIZE(modes)], modes[i % ARRAY_SIZE(modes)] | O_CLOEXEC);
+		struct iommu_ioas_map map = {
+			.size = sizeof(map), .flags = FIXED | RW, .ioas_id = 1, .user_va = VA, .length = 1};
+		int fd = transport_open(t->transport, nodes[i / ARRAY_SIZE(modes)],
+					modes[i % ARRAY_SIZE(modes)] | O_CLOEXEC);
 
 		t->about = nodes[i / ARRAY_SIZE(modes)];
 		EXPECT(t, fd >= 0, true);

@@ -68,16 +68,23 @@ static void every_unknown_flag_is_eopnotsupp(struct rules *t)
 	uint32_t ioas = ioas_new(t);
 
 	for (int bit = 3; bit < 32; bit++) {
-		struct iommu_ioas_map m = {
-			.size = sizeof(m), .flags = FIXED | RW | 1U << bit, .ioas_id = ioas, .length = PAGE, .iova = PAGE};
-		struct iommu_ioas_map_file f = {
-			.size = sizeof(f), .flags = FIXED | RW | 1U << bit, .ioas_id = ioas, .length = PAGE, .iova = PAGE};
+		struct iommu_ioas_map m = {.size = sizeof(m),
+					   .flags = FIXED | RW | 1U << bit,
+					   .ioas_id = ioas,
+					   .length = PAGE,
+					   .iova = PAGE};
+		struct iommu_ioas_map_file f = {.size = sizeof(f),
+						.flags = FIXED | RW | 1U << bit,
+						.ioas_id = ioas,
+						.length = PAGE,
+						.iova = PAGE};
 
 		EXPECT(t, call(t, IOMMU_IOAS_MAP, &m), -EOPNOTSUPP);
 		EXPECT(t, call(t, IOMMU_IOAS_MAP_FILE, &f), -EOPNOTSUPP);
 	}
 	for (int bit = 0; bit < 32; bit++) {
-		struct iommu_ioas_map m = {.size = sizeof(m), .flags = FIXED | RW, .ioas_id = ioas, .__reserved = 1U << bit};
+		struct iommu_ioas_map m = {
+			.size = sizeof(m), .flags = FIXED | RW, .ioas_id = ioas, .__reserved = 1U << bit};
 
 		EXPECT(t, call(t, IOMMU_IOAS_MAP, &m), -EOPNOTSUPP);
 	}
@@ -159,8 +166,12 @@ static void map_with_a_misaligned_address_leaves_its_place_free(struct rules *t)
 static void iova_in_the_reply_is_the_one_chosen(struct rules *t)
 {
 	uint32_t ioas = ioas_new(t);
-	struct iommu_ioas_map c = {
-		.size = sizeof(c), .flags = FIXED | RW, .ioas_id = ioas, .user_va = VA, .length = PAGE, .iova = 0x345000};
+	struct iommu_ioas_map c = {.size = sizeof(c),
+				   .flags = FIXED | RW,
+				   .ioas_id = ioas,
+				   .user_va = VA,
+				   .length = PAGE,
+				   .iova = 0x345000};
 	struct iommu_ioas_map automatic = {
 		.size = sizeof(c), .flags = RW, .ioas_id = ioas, .user_va = VA, .length = PAGE, .iova = 0x999999};
 
@@ -175,7 +186,8 @@ static void iova_in_the_reply_is_the_one_chosen(struct rules *t)
 
 static void file_of_any_kind_is_taken_without_a_page_table(struct rules *t)
 {
-	int pipe_fd[2], fd[] = {memfd_new(t, PAGE), open("/dev/null", O_RDONLY | O_CLOEXEC), open("/", O_RDONLY | O_CLOEXEC)};
+	int pipe_fd[2],
+		fd[] = {memfd_new(t, PAGE), open("/dev/null", O_RDONLY | O_CLOEXEC), open("/", O_RDONLY | O_CLOEXEC)};
 	uint32_t ioas = ioas_new(t);
 
 	EXPECT(t, pipe2(pipe_fd, O_CLOEXEC), 0);
@@ -239,9 +251,10 @@ static void writability_of_a_file_map_is_the_flag_not_the_open_mode(struct rules
 	close_plain(t, fd);
 }
 
-#define MAP(rules, name, ...) ROW(rules, name, map_into_an_ioas, struct map_row, __VA_ARGS__)
+#define MAP(rules, name, ...)      ROW(rules, name, map_into_an_ioas, struct map_row, __VA_ARGS__)
 #define FILE_MAP(rules, name, ...) ROW(rules, name, map_file_into_an_ioas, struct file_row, __VA_ARGS__)
-#define BESIDE(rules, name, result, iova, length) ROW(rules, name, map_beside_another, struct overlap_row, result, iova, length)
+#define BESIDE(rules, name, result, iova, length)                                                                      \
+	ROW(rules, name, map_beside_another, struct overlap_row, result, iova, length)
 
 static const struct rule_case cases[] = {
 	CASE("A.5-1a,A.8-1", every_unknown_flag_is_eopnotsupp),
@@ -261,31 +274,44 @@ static const struct rule_case cases[] = {
 	MAP("A.5-3c", readable_alone_is_enough, 0, FIXED | READ, .length = PAGE),
 	MAP("A.5-3c", writeable_alone_is_enough, 0, FIXED | WRITE, .length = PAGE),
 	MAP("A.5-4", absent_ioas_is_enoent, -ENOENT, FIXED | RW, .no_ioas = true, .length = PAGE),
-	MAP("A.5-4b", absent_ioas_comes_before_the_wrapping_address, -ENOENT, FIXED | RW, .no_ioas = true, .va = U64_MAX, .length = PAGE),
+	MAP("A.5-4b", absent_ioas_comes_before_the_wrapping_address, -ENOENT, FIXED | RW, .no_ioas = true,
+	    .va = U64_MAX, .length = PAGE),
 	MAP("A.5-4b", absent_ioas_comes_before_the_length, -ENOENT, FIXED | RW, .no_ioas = true, .length = 0),
 	MAP("A.5-5a", address_that_wraps_is_eoverflow, -EOVERFLOW, FIXED | RW, .va = U64_MAX - 1, .length = PAGE),
-	MAP("A.5-5b", address_whose_end_is_2_to_the_64_is_eoverflow, -EOVERFLOW, FIXED | RW, .va = U64_MAX - PAGE + 1, .length = PAGE),
+	MAP("A.5-5b", address_whose_end_is_2_to_the_64_is_eoverflow, -EOVERFLOW, FIXED | RW, .va = U64_MAX - PAGE + 1,
+	    .length = PAGE),
 	MAP("A.5-5b", address_whose_end_is_the_last_byte_is_taken, 0, FIXED | RW, .va = U64_MAX - PAGE, .length = PAGE),
-	MAP("A.5-5c", wrapping_address_comes_before_the_overlap, -EOVERFLOW, FIXED | RW, .va = U64_MAX, .length = PAGE, .iova = 0x10000),
-	MAP("A.5-5c", wrapping_address_comes_before_too_large_a_length, -EOVERFLOW, FIXED | RW, .va = U64_MAX, .length = U64_MAX - 1),
+	MAP("A.5-5c", wrapping_address_comes_before_the_overlap, -EOVERFLOW, FIXED | RW, .va = U64_MAX, .length = PAGE,
+	    .iova = 0x10000),
+	MAP("A.5-5c", wrapping_address_comes_before_too_large_a_length, -EOVERFLOW, FIXED | RW, .va = U64_MAX,
+	    .length = U64_MAX - 1),
 	MAP("A.5-6a", length_0_is_einval, -EINVAL, FIXED | RW, .length = 0),
 	MAP("A.5-6a", automatic_length_0_is_einval, -EINVAL, RW, .length = 0),
 	MAP("A.5-6a", length_0_at_the_last_address_is_einval, -EINVAL, FIXED | RW, .va = U64_MAX, .length = 0),
 	MAP("A.5-6b", length_in_the_last_page_of_sizes_is_einval, -EINVAL, FIXED | RW, .length = U64_MAX - PAGE + 1),
 	MAP("A.5-6b", length_of_all_but_a_byte_is_einval, -EINVAL, FIXED | RW, .length = U64_MAX - 1),
 	MAP("A.5-6c", largest_length_that_fits_reaches_the_overlap, -EEXIST, FIXED | RW, .length = U64_MAX - PAGE),
-	MAP("A.5-8a", length_that_is_no_multiple_of_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE + 1),
+	MAP("A.5-8a", length_that_is_no_multiple_of_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true,
+	    .length = PAGE + 1),
 	MAP("A.5-8a", length_below_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = 1),
-	MAP("A.5-8b", misaligned_length_comes_before_the_overlap, -EINVAL, FIXED | RW, .small_pages = true, .length = 1, .iova = 0x10000),
-	MAP("A.5-8b", misaligned_length_comes_before_the_wrapping_iova, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE + 1, .iova = U64_MAX - PAGE + 1),
-	MAP("A.5-8c", misaligned_length_comes_before_the_automatic_overflow, -EINVAL, RW, .small_pages = true, .length = U64_MAX / 2),
-	MAP("A.5-9a", iova_that_is_no_multiple_of_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE, .iova = 0x20800),
-	MAP("A.5-9a", misaligned_iova_comes_before_the_overlap, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE, .iova = 0x10800),
-	MAP("A.5-9a", misaligned_iova_comes_before_the_wrap, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE, .iova = U64_MAX - 1),
+	MAP("A.5-8b", misaligned_length_comes_before_the_overlap, -EINVAL, FIXED | RW, .small_pages = true, .length = 1,
+	    .iova = 0x10000),
+	MAP("A.5-8b", misaligned_length_comes_before_the_wrapping_iova, -EINVAL, FIXED | RW, .small_pages = true,
+	    .length = PAGE + 1, .iova = U64_MAX - PAGE + 1),
+	MAP("A.5-8c", misaligned_length_comes_before_the_automatic_overflow, -EINVAL, RW, .small_pages = true,
+	    .length = U64_MAX / 2),
+	MAP("A.5-9a", iova_that_is_no_multiple_of_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true,
+	    .length = PAGE, .iova = 0x20800),
+	MAP("A.5-9a", misaligned_iova_comes_before_the_overlap, -EINVAL, FIXED | RW, .small_pages = true,
+	    .length = PAGE, .iova = 0x10800),
+	MAP("A.5-9a", misaligned_iova_comes_before_the_wrap, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE,
+	    .iova = U64_MAX - 1),
 	MAP("A.5-9b", iova_that_wraps_is_eoverflow, -EOVERFLOW, FIXED | RW, .length = 3, .iova = U64_MAX - 1),
-	MAP("A.5-9b", iova_that_wraps_by_a_page_is_eoverflow, -EOVERFLOW, FIXED | RW, .length = 2 * PAGE, .iova = U64_MAX - PAGE + 1),
+	MAP("A.5-9b", iova_that_wraps_by_a_page_is_eoverflow, -EOVERFLOW, FIXED | RW, .length = 2 * PAGE,
+	    .iova = U64_MAX - PAGE + 1),
 	MAP("A.5-9c", iova_may_end_at_the_last_byte, 0, FIXED | RW, .length = 2, .iova = U64_MAX - 1),
-	MAP("A.5-9c", iova_may_end_at_the_last_page, 0, FIXED | RW, .small_pages = true, .length = PAGE, .iova = U64_MAX - PAGE + 1),
+	MAP("A.5-9c", iova_may_end_at_the_last_page, 0, FIXED | RW, .small_pages = true, .length = PAGE,
+	    .iova = U64_MAX - PAGE + 1),
 	MAP("A.5-9d", iova_0_is_taken, 0, FIXED | RW, .length = PAGE, .iova = 0),
 	BESIDE("A.5-9f,A.8-9", map_over_a_map_is_eexist, -EEXIST, 0x10000, PAGE),
 	BESIDE("A.5-9f,A.8-9", map_of_the_first_byte_of_another_is_eexist, -EEXIST, 0xf000, PAGE + 1),
@@ -294,8 +320,10 @@ static const struct rule_case cases[] = {
 	BESIDE("A.5-9f,A.8-9", map_around_another_is_eexist, -EEXIST, 0xf000, 3 * PAGE),
 	BESIDE("A.5-9g,A.8-9", map_that_ends_before_another_is_taken, 0, 0xf000, PAGE),
 	BESIDE("A.5-9g,A.8-9", map_that_begins_after_another_is_taken, 0, 0x11000, PAGE),
-	MAP("A.5-10b", address_whose_offset_breaks_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .va = VA + 0x800, .length = PAGE, .iova = 0x20000),
-	MAP("A.5-10b", address_beside_a_page_by_a_byte_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .va = VA + 1, .length = PAGE, .iova = 0x20000),
+	MAP("A.5-10b", address_whose_offset_breaks_the_alignment_is_einval, -EINVAL, FIXED | RW, .small_pages = true,
+	    .va = VA + 0x800, .length = PAGE, .iova = 0x20000),
+	MAP("A.5-10b", address_beside_a_page_by_a_byte_is_einval, -EINVAL, FIXED | RW, .small_pages = true,
+	    .va = VA + 1, .length = PAGE, .iova = 0x20000),
 	CASE("A.5-10c", map_with_a_misaligned_address_leaves_its_place_free),
 	CASE("A.5-12a", any_address_is_mapped_without_a_page_table),
 	CASE("A.5-12b,A.20-5", nothing_is_counted_without_a_page_table),
@@ -308,20 +336,28 @@ static const struct rule_case cases[] = {
 	FILE_MAP("A.8-2", file_largest_length_comes_before_missing_rights, -EOVERFLOW, FIXED, .length = U64_MAX),
 	FILE_MAP("A.8-3", file_without_rights_is_einval, -EINVAL, FIXED, .length = PAGE),
 	FILE_MAP("A.8-3", file_missing_rights_come_before_the_id, -EINVAL, FIXED, .no_ioas = true, .length = PAGE),
-	FILE_MAP("A.8-4", file_absent_ioas_comes_before_the_descriptor, -ENOENT, FIXED | RW, .no_ioas = true, .bad_fd = true, .length = PAGE),
+	FILE_MAP("A.8-4", file_absent_ioas_comes_before_the_descriptor, -ENOENT, FIXED | RW, .no_ioas = true,
+		 .bad_fd = true, .length = PAGE),
 	FILE_MAP("A.8-4", file_absent_ioas_comes_before_the_length, -ENOENT, FIXED | RW, .no_ioas = true, .length = 0),
 	FILE_MAP("A.8-5", file_length_0_is_einval, -EINVAL, FIXED | RW, .length = 0),
 	FILE_MAP("A.8-5", file_length_0_comes_before_the_descriptor, -EINVAL, FIXED | RW, .bad_fd = true, .length = 0),
 	FILE_MAP("A.8-6", file_start_that_wraps_is_eoverflow, -EOVERFLOW, FIXED | RW, .start = U64_MAX, .length = 2),
-	FILE_MAP("A.8-6", file_start_that_wraps_comes_before_the_descriptor, -EOVERFLOW, FIXED | RW, .bad_fd = true, .start = U64_MAX, .length = PAGE),
+	FILE_MAP("A.8-6", file_start_that_wraps_comes_before_the_descriptor, -EOVERFLOW, FIXED | RW, .bad_fd = true,
+		 .start = U64_MAX, .length = PAGE),
 	FILE_MAP("A.8-6b", file_may_end_at_the_last_offset, 0, FIXED | RW, .start = U64_MAX - PAGE + 1, .length = PAGE),
 	FILE_MAP("A.8-7", file_bad_descriptor_is_ebadf, -EBADF, FIXED | RW, .bad_fd = true, .length = PAGE),
-	FILE_MAP("A.8-7b", file_bad_descriptor_comes_before_the_overlap, -EBADF, FIXED | RW, .bad_fd = true, .length = PAGE, .iova = 0x10000),
-	FILE_MAP("A.8-7b", file_bad_descriptor_comes_before_too_large_a_length, -EBADF, FIXED | RW, .bad_fd = true, .length = U64_MAX - 1),
-	FILE_MAP("A.8-8", file_length_in_the_last_page_of_sizes_is_einval, -EINVAL, FIXED | RW, .length = U64_MAX - PAGE + 1),
-	FILE_MAP("A.8-9", file_misaligned_length_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE + 1),
-	FILE_MAP("A.8-9", file_misaligned_iova_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE, .iova = 0x20800),
-	FILE_MAP("A.8-9", file_misaligned_start_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .start = 0x800, .length = PAGE, .iova = 0x20000),
+	FILE_MAP("A.8-7b", file_bad_descriptor_comes_before_the_overlap, -EBADF, FIXED | RW, .bad_fd = true,
+		 .length = PAGE, .iova = 0x10000),
+	FILE_MAP("A.8-7b", file_bad_descriptor_comes_before_too_large_a_length, -EBADF, FIXED | RW, .bad_fd = true,
+		 .length = U64_MAX - 1),
+	FILE_MAP("A.8-8", file_length_in_the_last_page_of_sizes_is_einval, -EINVAL, FIXED | RW,
+		 .length = U64_MAX - PAGE + 1),
+	FILE_MAP("A.8-9", file_misaligned_length_is_einval, -EINVAL, FIXED | RW, .small_pages = true,
+		 .length = PAGE + 1),
+	FILE_MAP("A.8-9", file_misaligned_iova_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .length = PAGE,
+		 .iova = 0x20800),
+	FILE_MAP("A.8-9", file_misaligned_start_is_einval, -EINVAL, FIXED | RW, .small_pages = true, .start = 0x800,
+		 .length = PAGE, .iova = 0x20000),
 	FILE_MAP("A.8-9", file_iova_that_wraps_is_eoverflow, -EOVERFLOW, FIXED | RW, .length = 3, .iova = U64_MAX - 1),
 	CASE("A.8-10", file_of_any_kind_is_taken_without_a_page_table),
 	CASE("A.8-7", descriptor_that_is_no_open_file_is_ebadf),

@@ -5,10 +5,10 @@
 #include <linux/capability.h>
 #include <sys/mman.h>
 
-#define SET IOMMU_OPTION_OP_SET
-#define GET IOMMU_OPTION_OP_GET
+#define SET         IOMMU_OPTION_OP_SET
+#define GET         IOMMU_OPTION_OP_GET
 #define RLIMIT_MODE IOMMU_OPTION_RLIMIT_MODE
-#define HUGE_PAGES IOMMU_OPTION_HUGE_PAGES
+#define HUGE_PAGES  IOMMU_OPTION_HUGE_PAGES
 
 static int set_option(struct rules *t, uint32_t id, uint32_t object, uint64_t val)
 {
@@ -101,7 +101,8 @@ static void rlimit_mode_is_of_no_object(struct rules *t)
 	EXPECT_U64(t, get_option(t, RLIMIT_MODE, 0), 0);
 }
 
-/* Makes the case's file one whose client has CAP_SYS_RESOURCE, or one whose client has not; false where that cannot be. */
+/* Makes the case's file one whose client has CAP_SYS_RESOURCE, or one whose client has not; false where that cannot be.
+ */
 static bool with_capability(struct rules *t, bool wanted, struct transport **before)
 {
 	*before = t->transport;
@@ -112,7 +113,10 @@ static bool with_capability(struct rules *t, bool wanted, struct transport **bef
 		return false;
 	}
 	EXPECT(t, transport_close(t->transport, t->fd), 0);
-	EXPECT(t, transport_new(TRANSPORT_LIBRARY, t->selftest, wanted ? UINT64_C(1) << CAP_SYS_RESOURCE : 0, &t->transport), 0);
+	EXPECT(t,
+	       transport_new(TRANSPORT_LIBRARY, t->selftest, wanted ? UINT64_C(1) << CAP_SYS_RESOURCE : 0,
+			     &t->transport),
+	       0);
 	t->fd = node_open(t, "/dev/iommu");
 	return true;
 }

@@ -8,8 +8,10 @@
 
 static struct iommu_ioas_iova_ranges ranges_of(uint32_t ioas, uint32_t count, void *array)
 {
-	return (struct iommu_ioas_iova_ranges){
-		.size = sizeof(struct iommu_ioas_iova_ranges), .ioas_id = ioas, .num_iovas = count, .allowed_iovas = (uintptr_t)array};
+	return (struct iommu_ioas_iova_ranges){.size = sizeof(struct iommu_ioas_iova_ranges),
+					       .ioas_id = ioas,
+					       .num_iovas = count,
+					       .allowed_iovas = (uintptr_t)array};
 }
 
 static void reserved_member_is_looked_at_before_the_id(struct rules *t)

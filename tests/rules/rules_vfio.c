@@ -100,9 +100,10 @@ static void set_iommu_is_not_needed(struct rules *t)
 static void group_and_dirty_page_commands_are_enotty(struct rules *t)
 {
 	static const unsigned long cmds[] = {
-		VFIO_GROUP_GET_STATUS,  VFIO_GROUP_SET_CONTAINER, VFIO_GROUP_UNSET_CONTAINER, VFIO_GROUP_GET_DEVICE_FD,
-		VFIO_DEVICE_GET_INFO,   VFIO_DEVICE_SET_IRQS,     VFIO_IOMMU_ENABLE,          VFIO_IOMMU_DISABLE,
-		VFIO_IOMMU_DIRTY_PAGES, VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT};
+		VFIO_GROUP_GET_STATUS,    VFIO_GROUP_SET_CONTAINER,     VFIO_GROUP_UNSET_CONTAINER,
+		VFIO_GROUP_GET_DEVICE_FD, VFIO_DEVICE_GET_INFO,         VFIO_DEVICE_SET_IRQS,
+		VFIO_IOMMU_ENABLE,        VFIO_IOMMU_DISABLE,           VFIO_IOMMU_DIRTY_PAGES,
+		VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT};
 	uint32_t arg[16] = {sizeof(arg)};
 
 	container_new(t);
@@ -154,7 +155,9 @@ static void argument_is_read_whole_before_its_size(struct rules *t)
 		EXPECT(t, call(t, cmds[i], NULL), -EFAULT);
 		EXPECT(t, call(t, cmds[i], HOLE), -EFAULT);
 		for (uint32_t readable = 0; readable < sizes[i]; readable += 4)
-			EXPECT(t, call(t, cmds[i], place(t, arg, sizes[i], readable, PROT_READ | PROT_WRITE, PROT_NONE)), -EFAULT);
+			EXPECT(t,
+			       call(t, cmds[i], place(t, arg, sizes[i], readable, PROT_READ | PROT_WRITE, PROT_NONE)),
+			       -EFAULT);
 		/* argsz is 0: too small, but only once all of it was read. */
 		EXPECT(t, call(t, cmds[i], place_at_end(t, arg, sizes[i], PROT_READ | PROT_WRITE)), -EINVAL);
 	}
@@ -196,7 +199,8 @@ static void rights_of_a_map_become_those_of_its_pages(struct rules *t)
 
 	for (uint32_t flags = 0; flags < 4; flags++) {
 		uint64_t iova = (flags + 1) * 0x10000;
-		struct vfio_iommu_type1_dma_map c = {.argsz = sizeof(c), .flags = flags, .vaddr = VA, .iova = iova, .size = PAGE};
+		struct vfio_iommu_type1_dma_map c = {
+			.argsz = sizeof(c), .flags = flags, .vaddr = VA, .iova = iova, .size = PAGE};
 
 		EXPECT(t, call(t, VFIO_IOMMU_MAP_DMA, &c), 0);
 		EXPECT(t, copy_at(t, ioas, ioas, READ, iova, iova + PAGE, PAGE), 0);
@@ -263,7 +267,8 @@ static void unknown_unmap_flags_are_einval(struct rules *t)
 static void unmap_whose_size_cannot_be_written_is_efault_and_done(struct rules *t)
 {
 	uint32_t ioas = two_maps(t, VFIO_TYPE1v2_IOMMU);
-	struct vfio_iommu_type1_dma_unmap c = {.argsz = sizeof(c), .iova = 0x14000, .size = PAGE}, bisects = c, nothing = c;
+	struct vfio_iommu_type1_dma_unmap c = {.argsz = sizeof(c), .iova = 0x14000, .size = PAGE}, bisects = c,
+					  nothing = c;
 
 	EXPECT(t, call(t, VFIO_IOMMU_UNMAP_DMA, place_at_end(t, &c, sizeof(c), PROT_READ)), -EFAULT);
 	EXPECT(t, is_free(t, ioas, 0x14000, PAGE), true);
@@ -291,9 +296,14 @@ static void version_1_cuts_a_map_into_three(struct rules *t)
 static void pieces_of_a_cut_keep_their_pages_and_rights(struct rules *t)
 {
 	uint32_t ioas = container_new(t);
-	struct vfio_iommu_type1_dma_map c = {.argsz = sizeof(c), .flags = 1, .vaddr = VA + 0x3000, .iova = 0x100000, .size = 8 * PAGE};
-	struct iommu_ioas_copy copy = {
-		.size = sizeof(copy), .flags = READ, .dst_ioas_id = ioas, .src_ioas_id = ioas, .length = 4 * PAGE, .src_iova = 0x105000};
+	struct vfio_iommu_type1_dma_map c = {
+		.argsz = sizeof(c), .flags = 1, .vaddr = VA + 0x3000, .iova = 0x100000, .size = 8 * PAGE};
+	struct iommu_ioas_copy copy = {.size = sizeof(copy),
+				       .flags = READ,
+				       .dst_ioas_id = ioas,
+				       .src_ioas_id = ioas,
+				       .length = 4 * PAGE,
+				       .src_iova = 0x105000};
 
 	EXPECT(t, call_value(t, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU), 0);
 	EXPECT(t, call(t, VFIO_IOMMU_MAP_DMA, &c), 0);
@@ -339,11 +349,27 @@ static void cut_stays_although_the_unmap_fails(struct rules *t)
 	uint32_t ioas = two_maps(t, VFIO_TYPE1_IOMMU);
 	uint64_t removed;
 
-	/* Cut before 0x11000; the last byte is the first of the other map, where there is no cut, so the range bisects that. */
+	/* Cut before 0x11000; the last byte is the first of the other map, where there is no cut, so the range bisects
+	 * that. */
 	EXPECT(t, container_unmap(t, 0x11000, 0x3001, &removed), -ENOENT);
 	EXPECT_U64(t, removed, 3 * PAGE);
 	EXPECT(t, unmap(t, ioas, 0x10000, PAGE, NULL), 0);
 	expect_bytes(t, ioas, PAGE);
+}
+
+static void cut_at_the_end_is_made_first(struct rules *t)
+{
+	uint32_t ioas = two_maps(t, VFIO_TYPE1_IOMMU);
+
+	/* Made first, the cut before 0x11000 would make its first byte one where there is no cut, and the result
+	 * ENOENT. */
+	EXPECT(t, container_unmap(t, 0x11000, 1, NULL), -EINVAL);
+	EXPECT(t, unmap(t, ioas, 0x10000, 4 * PAGE, NULL), 0);
+	/* The cut after 0x12fff stays, the one before 0x10800 fails. */
+	EXPECT(t, container_map(t, 0x10000, 4 * PAGE), 0);
+	EXPECT(t, container_unmap(t, 0x10800, 0x2800, NULL), -EINVAL);
+	EXPECT(t, unmap(t, ioas, 0x13000, PAGE, NULL), 0);
+	EXPECT(t, unmap(t, ioas, 0x10000, 3 * PAGE, NULL), 0);
 }
 
 static void version_1_unmaps_what_the_native_call_does_not(struct rules *t)
@@ -477,12 +503,12 @@ static void get_info_that_cannot_be_written_is_efault(struct rules *t)
 }
 
 #define EXTENSION(rules, name, ...) ROW(rules, name, check_extension, struct extension_row, __VA_ARGS__)
-#define DMA_ROW(rules, name, r, f, a, ...)                                                                                   \
+#define DMA_ROW(rules, name, r, f, a, ...)                                                                             \
 	ROW(rules, name, dma_map, struct dma_map_row, .result = (r), .flags = (f), .argsz = (a), ##__VA_ARGS__)
 #define DMA(rules, name, result, ...) DMA_ROW(rules, name, result, 3, 32, ##__VA_ARGS__)
-#define V1(rules, name, ...) ROW(rules, name, unmap_of_version_1, struct dma_unmap_row, __VA_ARGS__)
-#define V2(rules, name, ...) ROW(rules, name, unmap_of_version_2, struct dma_unmap_row, __VA_ARGS__)
-#define ALL (5 * PAGE)
+#define V1(rules, name, ...)          ROW(rules, name, unmap_of_version_1, struct dma_unmap_row, __VA_ARGS__)
+#define V2(rules, name, ...)          ROW(rules, name, unmap_of_version_2, struct dma_unmap_row, __VA_ARGS__)
+#define ALL                           (5 * PAGE)
 
 static const struct rule_case cases[] = {
 	CASE("D.1-1", api_version_is_0_whatever_the_argument),
@@ -523,16 +549,22 @@ static const struct rule_case cases[] = {
 	DMA("D.2-6d", map_beyond_the_last_byte_is_eoverflow, -EOVERFLOW, .vaddr = VA, .iova = U64_MAX, .size = 2),
 	DMA("D.2-6e", map_over_a_map_is_eexist, -EEXIST, .vaddr = VA, .iova = 0x10fff, .size = PAGE),
 	DMA("D.2-6f", map_of_bytes_is_taken_without_a_page_table, 0, .vaddr = VA + 1, .iova = 3, .size = 5),
-	DMA("D.2-6g", map_with_a_misaligned_size_is_einval, -EINVAL, .vaddr = VA, .iova = 0x20000, .size = 5, .small_pages = true),
-	DMA("D.2-6g", map_with_a_misaligned_iova_is_einval, -EINVAL, .vaddr = VA, .iova = 0x20800, .size = PAGE, .small_pages = true),
-	DMA("D.2-6g", map_with_a_misaligned_address_is_einval, -EINVAL, .vaddr = VA + 8, .iova = 0x20000, .size = PAGE, .small_pages = true),
+	DMA("D.2-6g", map_with_a_misaligned_size_is_einval, -EINVAL, .vaddr = VA, .iova = 0x20000, .size = 5,
+	    .small_pages = true),
+	DMA("D.2-6g", map_with_a_misaligned_iova_is_einval, -EINVAL, .vaddr = VA, .iova = 0x20800, .size = PAGE,
+	    .small_pages = true),
+	DMA("D.2-6g", map_with_a_misaligned_address_is_einval, -EINVAL, .vaddr = VA + 8, .iova = 0x20000, .size = PAGE,
+	    .small_pages = true),
 	CASE("D.2-5,D.2-7", rights_of_a_map_become_those_of_its_pages),
 	CASE("D.2-19", there_is_no_limit_of_maps),
 
 	CASE("D.2-8", unknown_unmap_flags_are_einval),
-	V2("D.2-9a", unmap_flags_come_before_the_ioas, -EINVAL, 1, 0x14000, PAGE, .removed = PAGE, .left = ALL, .no_ioas = true),
-	V2("D.2-9b,D.0-3", unmap_without_an_ioas_is_enodev, -ENODEV, 0, 0x14000, PAGE, .removed = PAGE, .left = ALL, .no_ioas = true),
-	V2("D.2-9b", missing_ioas_comes_before_the_range_of_all, -ENODEV, 2, 0x14000, PAGE, .removed = PAGE, .left = ALL, .no_ioas = true),
+	V2("D.2-9a", unmap_flags_come_before_the_ioas, -EINVAL, 1, 0x14000, PAGE, .removed = PAGE, .left = ALL,
+	   .no_ioas = true),
+	V2("D.2-9b,D.0-3", unmap_without_an_ioas_is_enodev, -ENODEV, 0, 0x14000, PAGE, .removed = PAGE, .left = ALL,
+	   .no_ioas = true),
+	V2("D.2-9b", missing_ioas_comes_before_the_range_of_all, -ENODEV, 2, 0x14000, PAGE, .removed = PAGE,
+	   .left = ALL, .no_ioas = true),
 	V2("D.2-10a", unmap_all, 0, 2, 0, 0, .removed = ALL, .left = 0),
 	V2("D.2-10b", unmap_all_with_an_iova_is_einval, -EINVAL, 2, PAGE, 0, .removed = 0, .left = ALL),
 	V2("D.2-10b", unmap_all_with_a_size_is_einval, -EINVAL, 2, 0, PAGE, .removed = PAGE, .left = ALL),
@@ -547,12 +579,14 @@ static const struct rule_case cases[] = {
 	V2("D.2-14", unmap_of_the_middle_of_version_2_is_enoent, -ENOENT, 0, 0x11000, PAGE, .removed = 0, .left = ALL),
 	V2("D.2-14", unmap_of_the_head_of_version_2_is_enoent, -ENOENT, 0, 0x10000, PAGE, .removed = 0, .left = ALL),
 	V2("D.2-14", unmap_of_the_tail_of_version_2_is_enoent, -ENOENT, 0, 0x13000, PAGE, .removed = 0, .left = ALL),
-	V2("D.2-15", unmap_that_fails_later_says_what_is_gone, -ENOENT, 0, 0x10000, 0x4800, .removed = 4 * PAGE, .left = PAGE),
+	V2("D.2-15", unmap_that_fails_later_says_what_is_gone, -ENOENT, 0, 0x10000, 0x4800, .removed = 4 * PAGE,
+	   .left = PAGE),
 	CASE("D.2-16", unmap_whose_size_cannot_be_written_is_efault_and_done),
 	V1("D.2-17a,B.7-1", unmap_of_the_middle_of_version_1, 0, 0, 0x11000, PAGE, .removed = PAGE, .left = ALL - PAGE),
 	V1("D.2-17a,B.7-1", unmap_of_the_head_of_version_1, 0, 0, 0x10000, PAGE, .removed = PAGE, .left = ALL - PAGE),
 	V1("D.2-17a,B.7-1", unmap_of_the_tail_of_version_1, 0, 0, 0x13000, PAGE, .removed = PAGE, .left = ALL - PAGE),
-	V1("D.2-17a,B.7-1", unmap_across_two_maps_of_version_1, 0, 0, 0x12000, 3 * PAGE, .removed = 3 * PAGE, .left = 2 * PAGE),
+	V1("D.2-17a,B.7-1", unmap_across_two_maps_of_version_1, 0, 0, 0x12000, 3 * PAGE, .removed = 3 * PAGE,
+	   .left = 2 * PAGE),
 	V1("D.2-17b", unmap_from_0_needs_no_first_cut, 0, 0, 0, 0x11000, .removed = PAGE, .left = ALL - PAGE),
 	V1("D.2-12a", unmap_of_size_0_of_version_1_is_einval, -EINVAL, 0, 0x80000, 0, .removed = 0, .left = ALL),
 	CASE("D.2-17a,B.7-1", version_1_cuts_a_map_into_three),
@@ -560,6 +594,7 @@ static const struct rule_case cases[] = {
 	CASE("D.2-18,B.7-3", cut_that_is_misaligned_leaves_every_byte),
 	CASE("B.7-2a,B.7-2b", cut_at_the_first_byte_of_a_map_does_nothing),
 	CASE("B.7-2b,B.7-4", cut_stays_although_the_unmap_fails),
+	CASE("B.7-4b", cut_at_the_end_is_made_first),
 	CASE("B.7-6", version_1_unmaps_what_the_native_call_does_not),
 	CASE("D.2-17c", huge_pages_option_alone_decides_about_cuts),
 

@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include "transport.h"
 
+#ifndef WITHOUT_LIBRARY
 #include "iommuse/iommuse.h"
+#endif
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +15,17 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* Built WITHOUT_LIBRARY, a test is a program that knows nothing of iommuse: only system calls. */
+#ifdef WITHOUT_LIBRARY
+#define LIBRARY(t, call) ((void)(t))
+#else
+#define LIBRARY(t, call)                                                                                               \
+	do {                                                                                                           \
+		if ((t)->system)                                                                                       \
+			return (call);                                                                                 \
+	} while (0)
+#endif
 
 struct transport {
 	enum transport_kind kind;
@@ -48,22 +61,35 @@ static uint64_t own_capabilities(void)
 	return in_initial_user_namespace() ? effective : 0;
 }
 
+static int system_new(struct transport *t, bool selftest)
+{
+#ifdef WITHOUT_LIBRARY
+	(void)t;
+	(void)selftest;
+	return -ENOSYS;
+#else
+	const struct iommuse_options options = {
+		.struct_size = sizeof(options),
+		.client = t->kind == TRANSPORT_TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
+		.selftest = selftest,
+		.capabilities = t->capabilities,
+	};
+
+	return iommuse_new(&options, &t->system);
+#endif
+}
+
 int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport)
 {
 	struct transport *t = calloc(1, sizeof(*t));
-	const struct iommuse_options options = {
-		.struct_size = sizeof(options),
-		.client = kind == TRANSPORT_TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
-		.selftest = selftest,
-		.capabilities = capabilities,
-	};
+	int rc = 0;
 
 	if (!t)
 		return -ENOMEM;
 	t->kind = kind;
 	t->capabilities = kind == TRANSPORT_SYSCALLS ? own_capabilities() : capabilities;
-	int rc = kind == TRANSPORT_SYSCALLS ? 0 : iommuse_new(&options, &t->system);
-
+	if (kind != TRANSPORT_SYSCALLS)
+		rc = system_new(t, selftest);
 	if (rc) {
 		free(t);
 		return rc;
@@ -74,8 +100,10 @@ int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities
 
 void transport_free(struct transport *transport)
 {
+#ifndef WITHOUT_LIBRARY
 	if (transport->system)
 		iommuse_free(transport->system);
+#endif
 	free(transport);
 }
 
@@ -91,8 +119,7 @@ bool transport_capable(const struct transport *transport, int cap)
 
 int transport_open(struct transport *transport, const char *path, int flags)
 {
-	if (transport->system)
-		return iommuse_open(transport->system, path, flags);
+	LIBRARY(transport, iommuse_open(transport->system, path, flags));
 	int fd = open(path, flags);
 
 	return fd < 0 ? -errno : fd;
@@ -100,15 +127,13 @@ int transport_open(struct transport *transport, const char *path, int flags)
 
 int transport_close(struct transport *transport, int fd)
 {
-	if (transport->system)
-		return iommuse_close(transport->system, fd);
+	LIBRARY(transport, iommuse_close(transport->system, fd));
 	return close(fd) ? -errno : 0;
 }
 
 int transport_ioctl(struct transport *transport, int fd, unsigned long cmd, uintptr_t arg)
 {
-	if (transport->system)
-		return iommuse_ioctl(transport->system, fd, cmd, arg);
+	LIBRARY(transport, iommuse_ioctl(transport->system, fd, cmd, arg));
 	int rc = ioctl(fd, cmd, arg);
 
 	return rc < 0 ? -errno : rc;
@@ -116,8 +141,7 @@ int transport_ioctl(struct transport *transport, int fd, unsigned long cmd, uint
 
 ssize_t transport_read(struct transport *transport, int fd, void *buf, size_t count)
 {
-	if (transport->system)
-		return iommuse_read(transport->system, fd, buf, count);
+	LIBRARY(transport, iommuse_read(transport->system, fd, buf, count));
 	ssize_t n = read(fd, buf, count);
 
 	return n < 0 ? -errno : n;
@@ -125,8 +149,7 @@ ssize_t transport_read(struct transport *transport, int fd, void *buf, size_t co
 
 ssize_t transport_write(struct transport *transport, int fd, const void *buf, size_t count)
 {
-	if (transport->system)
-		return iommuse_write(transport->system, fd, buf, count);
+	LIBRARY(transport, iommuse_write(transport->system, fd, buf, count));
 	ssize_t n = write(fd, buf, count);
 
 	return n < 0 ? -errno : n;
@@ -134,8 +157,7 @@ ssize_t transport_write(struct transport *transport, int fd, const void *buf, si
 
 ssize_t transport_pread(struct transport *transport, int fd, void *buf, size_t count, off_t offset)
 {
-	if (transport->system)
-		return iommuse_pread(transport->system, fd, buf, count, offset);
+	LIBRARY(transport, iommuse_pread(transport->system, fd, buf, count, offset));
 	ssize_t n = pread(fd, buf, count, offset);
 
 	return n < 0 ? -errno : n;
@@ -143,8 +165,7 @@ ssize_t transport_pread(struct transport *transport, int fd, void *buf, size_t c
 
 ssize_t transport_pwrite(struct transport *transport, int fd, const void *buf, size_t count, off_t offset)
 {
-	if (transport->system)
-		return iommuse_pwrite(transport->system, fd, buf, count, offset);
+	LIBRARY(transport, iommuse_pwrite(transport->system, fd, buf, count, offset));
 	ssize_t n = pwrite(fd, buf, count, offset);
 
 	return n < 0 ? -errno : n;
@@ -152,17 +173,16 @@ ssize_t transport_pwrite(struct transport *transport, int fd, const void *buf, s
 
 int transport_poll(struct transport *transport, int fd, short events)
 {
-	if (transport->system)
-		return iommuse_poll(transport->system, fd, events);
+	LIBRARY(transport, iommuse_poll(transport->system, fd, events));
 	struct pollfd p = {.fd = fd, .events = events};
 
 	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
 }
 
-int transport_mmap(struct transport *transport, int fd, size_t length, int prot, int flags, off_t offset, void **address)
+int transport_mmap(struct transport *transport, int fd, size_t length, int prot, int flags, off_t offset,
+		   void **address)
 {
-	if (transport->system)
-		return iommuse_mmap(transport->system, fd, length, prot, flags, offset, address);
+	LIBRARY(transport, iommuse_mmap(transport->system, fd, length, prot, flags, offset, address));
 	*address = mmap(NULL, length, prot, flags, fd, offset);
 	return *address == MAP_FAILED ? -errno : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How a test reaches the system that it tests: through the library in its own process, or by real system calls on the nodes of
- * /dev, so that the same cases run under `iommuse run` (and would on a kernel). All functions return -errno on failure.
+ * How a test reaches the system that it tests: through the library in its own process, or by real system calls on the
+ * nodes of /dev, so that the same cases run under `iommuse run` (and would on a kernel). All functions return -errno on
+ * failure.
  */
 #ifndef IOMMUSE_TESTS_TRANSPORT_H
 #define IOMMUSE_TESTS_TRANSPORT_H
@@ -37,6 +38,7 @@ ssize_t transport_pwrite(struct transport *transport, int fd, const void *buf, s
 /* The events that hold now, or -errno. */
 int transport_poll(struct transport *transport, int fd, short events);
 /* 0 and an address, or -errno. */
-int transport_mmap(struct transport *transport, int fd, size_t length, int prot, int flags, off_t offset, void **address);
+int transport_mmap(struct transport *transport, int fd, size_t length, int prot, int flags, off_t offset,
+		   void **address);
 
 #endif

@@ -217,6 +217,22 @@ static void a_record_says_how_many_were_lost_just_before_it(void)
 	event_stream_free(events);
 }
 
+static void a_loss_that_nothing_follows_is_told_without_a_flush(void)
+{
+	struct slow slow;
+	struct event_stream *events;
+
+	slow_init(&slow);
+	events = stream_with(see_slowly, &slow);
+	for (unsigned i = 1; i <= EVENT_RING_RECORDS + 3; i++)
+		announce(events, 0, i);
+	permit(&slow, EVENT_RING_RECORDS + 1);
+	for (unsigned i = 0; i < EVENT_RING_RECORDS + 1; i++)
+		sem_wait(&slow.entered);
+	event_stream_free(events);
+	EXPECT(slow.seen.records == EVENT_RING_RECORDS && slow.seen.lost == 3 && slow.seen.lost_records == 1);
+}
+
 /* A listener that counts without order, so that several threads can read the counts. */
 struct tally {
 	_Atomic uint64_t of_object[OBJECTS];
@@ -472,6 +488,7 @@ int main(void)
 	records_of_an_object_come_in_order_and_none_is_unaccounted_for();
 	a_blocked_listener_blocks_nobody_and_losses_are_exact();
 	a_record_says_how_many_were_lost_just_before_it();
+	a_loss_that_nothing_follows_is_told_without_a_flush();
 	a_flush_returns_when_all_before_it_was_handed_over();
 	a_stream_that_is_freed_hands_over_what_is_left();
 	a_thread_that_ends_leaves_its_ring_to_the_next();

@@ -3,8 +3,12 @@
 
 #include "base/range_node.h"
 
+/* Of two neighbours one has more than this. */
+#define LOW_SLOTS (RANGE_SLOTS / 4)
+
 /* What a walk in ascending order has seen. */
 struct walk {
+	const struct range_fresh *fresh;
 	const struct range_leaf *expected; /* whom the last leaf calls the next */
 	size_t count;
 	bool any;
@@ -23,8 +27,11 @@ struct summary {
 			return #condition;                                                                             \
 	} while (0)
 
-static void add_gap(struct summary *sum, uint64_t before, uint64_t after)
+static void add_gap(const struct walk *walk, struct summary *sum, uint64_t before, uint64_t after)
 {
+	/* The bounds need not know of it. */
+	if (walk->fresh->known && walk->fresh->before == before && walk->fresh->after == after)
+		return;
 	for (unsigned order = 0; order < RANGE_ORDERS; order++) {
 		uint64_t align = UINT64_C(1) << order, start = before + 1, room = 0;
 
@@ -51,7 +58,7 @@ static const char *check_leaf(const struct range_leaf *leaf, struct walk *walk, 
 		REQUIRE(leaf->start[slot] <= leaf->last[slot]);
 		REQUIRE(!walk->any || walk->last < leaf->start[slot]);
 		if (slot > leaf->head)
-			add_gap(sum, leaf->last[slot - 1], leaf->start[slot]);
+			add_gap(walk, sum, leaf->last[slot - 1], leaf->start[slot]);
 		walk->any = true;
 		walk->last = leaf->last[slot];
 	}
@@ -84,6 +91,11 @@ static const char *check_bounds(const struct range_inner *node, unsigned slot, u
 
 static const char *check_node(const struct range_node *node, unsigned level, struct walk *walk, struct summary *sum);
 
+static unsigned entries(const struct range_node *node, unsigned level)
+{
+	return level ? range_inner(node)->count : range_leaf(node)->count;
+}
+
 static const char *check_inner(const struct range_inner *node, unsigned level, struct walk *walk, struct summary *sum)
 {
 	REQUIRE(node->count > 0);
@@ -96,8 +108,10 @@ static const char *check_inner(const struct range_inner *node, unsigned level, s
 			return wrong;
 		REQUIRE(node->first[slot] == child.first);
 		REQUIRE(node->last[slot] == child.last);
+		REQUIRE(!slot || entries(node->child[slot - 1], level - 1) > LOW_SLOTS ||
+			entries(node->child[slot], level - 1) > LOW_SLOTS);
 		if (slot)
-			add_gap(&child, node->last[slot - 1], node->first[slot]);
+			add_gap(walk, &child, node->last[slot - 1], node->first[slot]);
 		wrong = check_bounds(node, slot, level, &child);
 		if (wrong)
 			return wrong;
@@ -117,9 +131,29 @@ static const char *check_node(const struct range_node *node, unsigned level, str
 	return level ? check_inner(range_inner(node), level, walk, sum) : check_leaf(range_leaf(node), walk, sum);
 }
 
+/* The way of the last change is one from the root down. */
+static const char *check_path(const struct range_map *map)
+{
+	const struct range_path *path = &map->path;
+	const void *node = path->leaf;
+
+	if (!path->leaf) {
+		REQUIRE(!map->fresh.known);
+		return NULL;
+	}
+	REQUIRE(path->inner_levels + 1 == map->height);
+	for (unsigned level = 0; level < path->inner_levels; level++) {
+		REQUIRE(path->step[level].slot < path->step[level].node->count);
+		REQUIRE(path->step[level].node->child[path->step[level].slot] == node);
+		node = path->step[level].node;
+	}
+	REQUIRE(node == map->root);
+	return NULL;
+}
+
 const char *range_map_check(const struct range_map *map)
 {
-	struct walk walk = {0};
+	struct walk walk = {.fresh = &map->fresh};
 	struct summary sum = {0};
 	const char *wrong;
 
@@ -137,5 +171,5 @@ const char *range_map_check(const struct range_map *map)
 		return wrong;
 	REQUIRE(walk.count == map->count);
 	REQUIRE(!walk.expected);
-	return NULL;
+	return check_path(map);
 }

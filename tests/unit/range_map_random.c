@@ -490,7 +490,7 @@ static void run_phase(const struct style *style, size_t target, uint64_t operati
 
 static void run_seed(uint64_t operations)
 {
-	static const size_t targets[] = {3, 70, 400, 400, 3000};
+	static const size_t targets[] = {3, 70, 400, 3000, 12000};
 	const size_t phases = sizeof(styles) / sizeof(styles[0]) * sizeof(targets) / sizeof(targets[0]);
 
 	printf("seed %" PRIu64 "\n", seed);
@@ -505,7 +505,7 @@ static void run_seed(uint64_t operations)
 
 int main(int argc, char **argv)
 {
-	uint64_t operations = argc > 2 ? strtoull(argv[2], NULL, 0) : 2000000;
+	uint64_t operations = argc > 2 ? strtoull(argv[2], NULL, 0) : 600000;
 
 	if (argc > 1) {
 		seed = strtoull(argv[1], NULL, 0);

@@ -407,6 +407,10 @@ static void a_close_says_what_was_alive(void)
 			  "[1234]     ioas 1: 2 maps, 16 KiB\n"
 			  "[1234]     fault 2\n"
 			  "[1234]     ioas 3: no maps\n");
+	tell(&pen, (struct event){.type = EVENT_OPEN, .file = 8, .fd = 9, .text = "anon_inode:[iommufd-pgfault]"});
+	tell(&pen, (struct event){.type = EVENT_CLOSE, .file = 8, .fd = -1});
+	EXPECT_TEXT(&pen, "[1234] open anon_inode:[iommufd-pgfault] -> 9\n"
+			  "[1234] close anon_inode:[iommufd-pgfault](9)\n");
 	/* What comes after the close changes nothing. */
 	object(&pen, 1, OBJECT_IOAS);
 	tell(&pen, (struct event){.type = EVENT_CLOSE, .file = 7, .fd = -1});
@@ -468,6 +472,34 @@ static void a_reader_that_left_costs_lines_and_nothing_else(void)
 	EXPECT(trace_new(-1, &trace) == -EBADF);
 }
 
+static void a_reader_that_comes_back_learns_what_it_missed(void)
+{
+	const struct event hello = {.type = EVENT_MESSAGE, .text = "hello"};
+	char text[65536 + 1];
+	struct trace *trace;
+	int fds[2];
+
+	EXPECT(pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0);
+	EXPECT(trace_new(fds[1], &trace) == 0);
+	while (write(fds[1], text, 4096) > 0)
+		;
+	trace_hurry(trace);
+	trace_event(trace, &hello, 0);
+	trace_event(trace, &hello, 0);
+	EXPECT(trace_unwritten(trace) == 2);
+	while (read(fds[0], text, sizeof(text)) > 0)
+		;
+	trace_event(trace, &hello, 0);
+	trace_event(trace, &hello, 0);
+	memset(text, 0, sizeof(text));
+	EXPECT(read(fds[0], text, sizeof(text) - 1) > 0);
+	EXPECT(!strcmp(text, "[-] 2 lines are missing here: nobody read\n[-] hello\n[-] hello\n"));
+	EXPECT(trace_unwritten(trace) == 2);
+	trace_free(trace);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void *hurry(void *trace)
 {
 	trace_hurry(trace);
@@ -514,6 +546,7 @@ int main(void)
 	a_close_does_not_list_a_thousand_objects();
 	losses_are_told();
 	a_reader_that_left_costs_lines_and_nothing_else();
+	a_reader_that_comes_back_learns_what_it_missed();
 	a_reader_that_does_not_read_is_not_waited_for_in_the_end();
 	return 0;
 }
