@@ -26,8 +26,8 @@
  * less 2^n: the difference, the slack, takes two bytes up to order 16 and four from there on, and is exact all the
  * same.
  *
- * The fresh gap. A gap that a removal made is kept aside, with the way to it, until the next change: most often that
- * fills it again, and no bound has to be touched. It is the only gap that bounds may not know of.
+ * What is fresh. Where the last change removed a range, its place is known until the next: most often that puts it
+ * back, and no bound has to be touched. The gap that it left is the only one that bounds may not know of.
  *
  * The way. The map keeps the way from the root to the leaf that was changed last, as the next change is often near. It
  * is given up where nodes are split, merged or unlinked.
@@ -350,11 +350,12 @@ static int insert_into_full(struct range_map *map, struct range_path *path, unsi
 
 static inline void settle_fresh(struct range_map *map)
 {
-	range_path_raise(&map->path, &map->fresh);
+	range_path_settle(&map->path, &map->fresh);
+	map->fresh.gap = false;
 	map->fresh.known = false;
 }
 
-/* The way to where the key is or would be. A fresh gap is settled before, as its way may be given up. */
+/* The way to where the key is or would be. What is fresh is settled before, as its way may be given up. */
 static inline struct range_path *way_to(struct range_map *map, uint64_t key)
 {
 	settle_fresh(map);
@@ -363,11 +364,19 @@ static inline struct range_path *way_to(struct range_map *map, uint64_t key)
 	return &map->path;
 }
 
-/* Whether the range fills the fresh gap whole and goes into the same leaf, which has room as a range just left it. */
-static inline bool fills_fresh(const struct range_map *map, uint64_t start, uint64_t last)
+/* Puts back what was removed last. Its place in the leaf is known, and has room; no bound has been told that it went.
+ */
+static void refill(struct range_map *map, const struct range *range)
 {
-	return map->fresh.known && start == map->fresh.before + 1 && last == map->fresh.after - 1 &&
-	       range_path_leads_to(&map->path, start);
+	struct range_leaf *leaf = map->path.leaf;
+	unsigned index = map->fresh.index;
+
+	map->fresh.known = false;
+	map->fresh.gap = false;
+	range_leaf_insert(leaf, leaf->head + index, range);
+	if (!index || index + 1U == leaf->count)
+		range_path_refresh_leaf(&map->path);
+	map->count++;
 }
 
 int range_map_insert(struct range_map *map, uint64_t start, uint64_t last, void *value)
@@ -379,14 +388,16 @@ int range_map_insert(struct range_map *map, uint64_t start, uint64_t last, void 
 	uint64_t next;
 	int rc;
 
+	if (map->fresh.known && start == map->fresh.start && last == map->fresh.last) {
+		refill(map, &range);
+		return 0;
+	}
 	if (!map->root) {
 		map->root = (struct range_node *)take_leaf(map);
 		if (!map->root)
 			return -ENOMEM;
 		map->height = 1;
 	}
-	if (fills_fresh(map, start, last))
-		map->fresh.known = false;
 	path = way_to(map, start);
 	leaf = path->leaf;
 	slot = range_leaf_slot(leaf, start);
@@ -541,7 +552,7 @@ void *range_map_remove(struct range_map *map, uint64_t start)
 		return NULL;
 	value = leaf->value[slot];
 	edge = slot == leaf->head || slot + 1 == leaf->head + leaf->count;
-	map->fresh = range_path_gap_around(path, slot);
+	map->fresh = range_path_fresh(path, slot);
 	range_leaf_erase(leaf, slot);
 	map->count--;
 	if (path->inner_levels && leaf->count && edge)
@@ -573,11 +584,8 @@ int range_map_update(struct range_map *map, uint64_t start, uint64_t last, void 
 	behind = slot + 1 < leaf->head + leaf->count;
 	if (behind ? leaf->start[slot + 1] <= last : range_path_next_start(path, &next) && next <= last)
 		return -EEXIST;
-	if (last < leaf->last[slot]) {
-		struct range_fresh gap = range_path_gap_behind(path, slot, last);
-
-		range_path_raise(path, &gap);
-	}
+	if (last < leaf->last[slot])
+		range_path_raise_behind(path, slot, last);
 	leaf->last[slot] = last;
 	leaf->value[slot] = value;
 	if (!behind)

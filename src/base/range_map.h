@@ -30,12 +30,15 @@ struct range_path {
 	} step[RANGE_MAP_MAX_HEIGHT - 1];
 };
 
-/* The gap that the last removal made: the bounds do not know of it yet, as it is often filled again at once. */
+/* What the last change removed, as it is often put back at once. */
 struct range_fresh {
-	bool known;             /* there is one */
-	bool right;             /* it belongs to the child on the right of the way */
+	bool known;             /* something was removed, and nothing changed since */
+	bool gap;               /* it left a gap between two ranges of which the bounds do not know yet */
+	bool right;             /* the gap belongs to the child on the right of the way */
 	uint16_t level;         /* of which node of the way */
-	uint64_t before, after; /* the numbers next to it */
+	uint16_t index;         /* which entry of the leaf went */
+	uint64_t start, last;   /* what went */
+	uint64_t before, after; /* the numbers next to the gap */
 };
 
 struct range_map {

@@ -332,7 +332,7 @@ bool range_map_find_gap(const struct range_map *map, const struct range_gap *wan
 
 	if (!prepare(&search, want))
 		return false;
-	if (fresh->known && fits(&search, fresh->before + 1, fresh->after - 1)) {
+	if (fresh->gap && fits(&search, fresh->before + 1, fresh->after - 1)) {
 		*start = search.found;
 		found = true;
 		/* Is there a lower one? */

@@ -97,57 +97,62 @@ static inline void range_path_raise_insert(const struct range_path *path, unsign
 		range_path_raise_from(path, 0, range->last, leaf->start[leaf->head]);
 }
 
-/* The gap between the leaf's entries before and behind the slot, or those of its neighbours. */
-static inline struct range_fresh range_path_gap_around(const struct range_path *path, unsigned slot)
+/* What there is to know when the entry in the slot has gone, and the gap between those next to it in any leaf. */
+static inline struct range_fresh range_path_fresh(const struct range_path *path, unsigned slot)
 {
 	const struct range_leaf *leaf = path->leaf;
 	unsigned end = leaf->head + leaf->count, left = 0, right = 0;
-	struct range_fresh gap = {.known = path->inner_levels > 0};
+	struct range_fresh fresh = {
+		.known = true,
+		.index = (uint16_t)(slot - leaf->head),
+		.start = leaf->start[slot],
+		.last = leaf->last[slot],
+		/* Between two leaves, the gap is the right one's. */
+		.right = slot + 1 == end,
+	};
 
-	if (!gap.known)
-		return gap;
 	if (slot == leaf->head)
 		left = range_path_left_level(path);
-	if (slot + 1 == end)
+	if (fresh.right)
 		right = range_path_right_level(path);
-	if (left == path->inner_levels || right == path->inner_levels) {
-		gap.known = false;
-		return gap;
-	}
-	gap.before = slot > leaf->head ? leaf->last[slot - 1] : path->step[left].node->last[path->step[left].slot - 1];
-	gap.after = slot + 1 < end ? leaf->start[slot + 1] : path->step[right].node->first[path->step[right].slot + 1];
-	/* Between two leaves, it is the right one's, and belongs where their ways part. */
-	gap.right = slot + 1 == end;
-	gap.level = (uint16_t)(gap.right ? right : left);
-	if (path->step[gap.level].node->bound[path->step[gap.level].slot + gap.right] == RANGE_UNKNOWN)
-		gap.known = false;
-	return gap;
-}
-
-/* The gap behind the leaf's entry in the slot, were the entry to end at last. */
-static inline struct range_fresh range_path_gap_behind(const struct range_path *path, unsigned slot, uint64_t last)
-{
-	const struct range_leaf *leaf = path->leaf;
-	struct range_fresh gap = {.known = path->inner_levels > 0, .before = last};
-
-	if (slot + 1U < leaf->head + leaf->count) {
-		gap.after = leaf->start[slot + 1];
-	} else {
-		gap.known = range_path_next_start(path, &gap.after);
-		gap.right = true;
-		gap.level = (uint16_t)range_path_right_level(path);
-	}
-	return gap;
+	if (left == path->inner_levels || right == path->inner_levels)
+		return fresh;
+	fresh.level = (uint16_t)(fresh.right ? right : left);
+	if (path->step[fresh.level].node->bound[path->step[fresh.level].slot + fresh.right] == RANGE_UNKNOWN)
+		return fresh;
+	fresh.before =
+		slot > leaf->head ? leaf->last[slot - 1] : path->step[left].node->last[path->step[left].slot - 1];
+	fresh.after =
+		slot + 1 < end ? leaf->start[slot + 1] : path->step[right].node->first[path->step[right].slot + 1];
+	fresh.gap = true;
+	return fresh;
 }
 
 /* Makes the bounds know of the gap. */
-static inline void range_path_raise(const struct range_path *path, const struct range_fresh *gap)
+static inline void range_path_settle(const struct range_path *path, const struct range_fresh *fresh)
 {
-	if (!gap->known)
+	if (!fresh->gap)
 		return;
-	range_bound_raise(path->step[gap->level].node, path->step[gap->level].slot + gap->right, gap->before,
-			  gap->after);
-	range_path_raise_from(path, gap->level + 1U, gap->before, gap->after);
+	range_bound_raise(path->step[fresh->level].node, path->step[fresh->level].slot + fresh->right, fresh->before,
+			  fresh->after);
+	range_path_raise_from(path, fresh->level + 1U, fresh->before, fresh->after);
+}
+
+/* The leaf's entry in the slot will end earlier, at last. */
+static inline void range_path_raise_behind(const struct range_path *path, unsigned slot, uint64_t last)
+{
+	const struct range_leaf *leaf = path->leaf;
+	unsigned level = range_path_right_level(path);
+
+	if (slot + 1U < leaf->head + leaf->count) {
+		range_path_raise_from(path, 0, last, leaf->start[slot + 1]);
+	} else if (level < path->inner_levels) {
+		struct range_inner *node = path->step[level].node;
+		unsigned next = path->step[level].slot + 1;
+
+		range_bound_raise(node, next, last, node->first[next]);
+		range_path_raise_from(path, level + 1, last, node->first[next]);
+	}
 }
 
 /* Makes the nodes from this level on say where their child on the way begins and ends. */

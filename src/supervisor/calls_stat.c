@@ -67,7 +67,7 @@ static int stat_path(struct call *call, int dirfd, uaddr_t path, bool follow, st
 		return -ENOENT;
 	if (!target.node) {
 		err = call_node_at(call, target.descriptor, &target.node);
-		if (err)
+		if (err || !target.node)
 			return -ENOENT;
 	}
 	return stat_node(call->supervisor, target.node, st);
@@ -197,7 +197,7 @@ static int64_t read_link(struct call *call, int dirfd, uaddr_t path, uaddr_t out
 		return CALL_CONTINUE;
 	if (target.node)
 		return -EINVAL;
-	if (call_node_at(call, target.descriptor, &target.node))
+	if (call_node_at(call, target.descriptor, &target.node) || !target.node)
 		return CALL_CONTINUE;
 	length = strlen(target.node->path);
 	length = length < (size_t)size ? length : (size_t)size;

@@ -75,7 +75,7 @@ int maps_check(int maps, uint64_t start, uint64_t length, unsigned access)
 	uint64_t at = start;
 
 	while (length) {
-		struct area area;
+		struct area area = {0};
 		uint64_t room;
 		int err = query(maps, at, &area);
 

@@ -82,7 +82,7 @@ static void process_forget(struct supervisor *s, struct process *p)
 	struct process **link;
 	struct thread *older;
 
-	p->refs++;
+	/* The table's reference keeps the process until the end. */
 	for (struct thread *thread = t->newest; thread; thread = older) {
 		older = thread->older;
 		if (thread->process == p)
@@ -93,7 +93,6 @@ static void process_forget(struct supervisor *s, struct process *p)
 	*link = p->next;
 	p->gone = true;
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->pidfd, NULL);
-	process_put(p); /* the table's */
 	process_put(p);
 }
 
@@ -183,7 +182,7 @@ static int process_of(struct supervisor *s, pid_t tid, struct process **process)
 	struct processes *t = s->processes;
 	struct epoll_event event = {.events = EPOLLIN};
 	struct process *p;
-	uint64_t pid;
+	uint64_t pid = 0;
 	int err = process_status(tid, "Tgid", 10, &pid);
 
 	if (err)
@@ -245,7 +244,7 @@ static int thread_new(struct supervisor *s, pid_t tid, struct thread **out)
 	int fd_dir, err;
 
 	err = process_of(s, tid, &p);
-	if (err)
+	if (err || !p)
 		return err;
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)tid);
 	fd_dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -326,7 +325,7 @@ int process_identify(struct supervisor *s, struct call *call, int fd)
 	}
 	if (!thread) {
 		err = thread_new(s, call->n.tid, &thread);
-		if (err)
+		if (err || !thread)
 			return err;
 		if (fd >= 0)
 			err = stat_fd(thread->fd_dir, fd, &call->stat);

@@ -352,7 +352,7 @@ static int remote_fd_reserve(struct client *client, struct file *file)
 	for (int i = 0; i < QUEUE_FDS && found < 0; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if ((rlim_t)(s->queue_fd + i) >= limit.rlim_cur)
+		if ((rlim_t)s->queue_fd + (rlim_t)i >= limit.rlim_cur)
 			break;
 		if (p->queue_fds[i / 64] & bit || !number_is_free(call, s->queue_fd + i))
 			continue;

@@ -329,7 +329,7 @@ int standin_open(struct call *call, const struct node *node, struct file *file, 
 	struct supervisor *s = call->supervisor;
 	struct standins *t = s->standins;
 	struct standin *e = calloc(1, sizeof(*e));
-	struct stat st;
+	struct stat st = {0};
 	int err;
 
 	if (!e)
@@ -363,7 +363,7 @@ int standin_open_queue(struct call *call, struct file *file, int *client_fd)
 	struct supervisor *s = call->supervisor;
 	struct standin *e = calloc(1, sizeof(*e));
 	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
-	struct stat st;
+	struct stat st = {0};
 	int pair[2];
 
 	if (!e)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the calls of an I/O address space without a page table cost in one process, with a trusted client, each figure beside
- * its target and beside what Linux 7.2 needs inside the kernel, so without the system call (tests/oracle/README.md).
+ * What the calls of an I/O address space without a page table cost in one process, with a trusted client, each figure
+ * beside its target and beside what Linux 7.2 needs inside the kernel, so without the system call
+ * (tests/oracle/README.md).
  *
- *   bench-nodom [--smoke] [ROW...]
+ *   bench-nodom [--smoke] [--only=TEXT]
  *
- * Figures of time are medians of the rounds; memory is how much the resident set of a new process grows. Exit status 1 where a target
- * is missed. --smoke: a few operations of each kind, and no verdict. ROW: only the rows whose names have this in them.
+ * Figures of time are medians of the rounds; memory is how much the resident set of a new process grows. Exit status 1
+ * where a target is missed. --smoke: a few operations of each kind, and no verdict. --only: the rows whose names have
+ * this in them.
  */
 #include "abi/iommufd.h"
 #include "iommuse/iommuse.h"
@@ -29,12 +31,13 @@
 #define ROUNDS_MAX 601
 
 /*
- * How much is done; --smoke makes it little. A round is so short that most of them are not interrupted, also where other
- * programs run.
+ * How much is done; --smoke makes it little. A round is so short that most of them are not interrupted, also where
+ * other programs run.
  */
 static struct {
 	unsigned many, million, pairs, rounds, long_rounds;
 	bool smoke;
+	const char *only; /* NULL: all */
 } scale = {.many = 100000, .million = 1000000, .pairs = 1000, .rounds = 601, .long_rounds = 31};
 
 /* What a row works on. */
@@ -103,7 +106,8 @@ static uint64_t map(uint64_t iova, uint64_t length)
 {
 	struct iommu_ioas_map m = {
 		.size = sizeof(m),
-		.flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE | (iova == AUTOMATIC ? 0 : IOMMU_IOAS_MAP_FIXED_IOVA),
+		.flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE |
+			 (iova == AUTOMATIC ? 0 : IOMMU_IOAS_MAP_FIXED_IOVA),
 		.ioas_id = ioas,
 		.user_va = (uintptr_t)buffer,
 		.length = length,
@@ -248,7 +252,7 @@ struct row {
 	const char *name;
 	void (*prepare)(void);
 	double (*round)(void);
-	double target;         /* 0: twice the figure of the row before */
+	double target; /* 0: twice the figure of the row before */
 	const char *kernel;
 };
 
@@ -289,7 +293,8 @@ static double median_of(const struct row *row)
 	return ns[rounds / 2];
 }
 
-static void print_row(const char *name, double figure, double target, const char *unit, const char *kernel, bool *missed)
+static void print_row(const char *name, double figure, double target, const char *unit, const char *kernel,
+		      bool *missed)
 {
 	const char *verdict = scale.smoke ? "smoke" : figure <= target ? "ok" : "MISSED";
 
@@ -298,18 +303,9 @@ static void print_row(const char *name, double figure, double target, const char
 	*missed |= !scale.smoke && figure > target;
 }
 
-static bool wanted(const char *name, int argc, char **argv)
+static bool wanted(const char *name)
 {
-	bool any = false;
-
-	for (int i = 1; i < argc; i++) {
-		if (argv[i][0] == '-')
-			continue;
-		if (strstr(name, argv[i]))
-			return true;
-		any = true;
-	}
-	return !any;
+	return !scale.only || strstr(name, scale.only);
 }
 
 static void start(void)
@@ -321,7 +317,7 @@ static void start(void)
 	must(fd >= 0, "open of /dev/iommu");
 }
 
-static bool time_rows(int argc, char **argv)
+static bool time_rows(void)
 {
 	double before = 0;
 	bool missed = false;
@@ -330,10 +326,11 @@ static bool time_rows(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		double ns;
 
-		if (!wanted(rows[i].name, argc, argv))
+		if (!wanted(rows[i].name))
 			continue;
 		ns = median_of(&rows[i]);
-		print_row(rows[i].name, ns, rows[i].target ? rows[i].target : 2 * before, "ns", rows[i].kernel, &missed);
+		print_row(rows[i].name, ns, rows[i].target ? rows[i].target : 2 * before, "ns", rows[i].kernel,
+			  &missed);
 		before = ns;
 	}
 	iommuse_close(sys, fd);
@@ -405,7 +402,7 @@ static struct memory memory_per_map(bool random)
 	return m;
 }
 
-static bool memory_rows(int argc, char **argv)
+static bool memory_rows(void)
 {
 	static const char *const names[] = {"memory of each of 1,000,000 maps, ascending",
 					    "memory of each of 1,000,000 maps, random order"};
@@ -414,11 +411,12 @@ static bool memory_rows(int argc, char **argv)
 	for (int random = 0; random < 2; random++) {
 		struct memory m;
 
-		if (!wanted(names[random], argc, argv))
+		if (!wanted(names[random]))
 			continue;
 		m = memory_per_map(random);
 		print_row(names[random], m.resident, 128, "bytes", "-", &missed);
-		printf("%-54s | %7.1f bytes | %5s | %8s |\n", "  of it allocated, as mallinfo2() has it", m.allocated, "", "");
+		printf("%-54s | %7.1f bytes | %5s | %8s |\n", "  of it allocated, as mallinfo2() has it", m.allocated,
+		       "", "");
 	}
 	return missed;
 }
@@ -467,6 +465,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--smoke"))
 			scale.smoke = true;
+		else if (!strncmp(argv[i], "--only=", 7))
+			scale.only = argv[i] + 7;
 	if (scale.smoke) {
 		scale.many = 300;
 		scale.million = 1000;
@@ -480,8 +480,8 @@ int main(int argc, char **argv)
 	printf("memcpy %.1f GB/s, a null system call %.0f ns, %ld processors; medians of %u rounds\n", memcpy_speed(),
 	       null_call(), sysconf(_SC_NPROCESSORS_ONLN), scale.rounds);
 	printf("%-54s | %-13s | %5s | %8s |\n", "", "iommuse", "goal", "kernel");
-	missed = memory_rows(argc, argv);
-	missed |= time_rows(argc, argv);
+	missed = memory_rows();
+	missed |= time_rows();
 	free(buffer);
 	free(address);
 	return missed;

@@ -14,9 +14,15 @@ static const uint8_t protections[ARENA_PAGES] = {
 
 /* Where nothing of a process ever is. */
 static const uint64_t nowhere[] = {
-	0,          1,          0x10,
-	0x7ffffffff000, 0x800000000000, 0xdead000000000000,
-	0xffffffff81000000, UINT64_MAX - 4095, UINT64_MAX - 3,
+	0,
+	1,
+	0x10,
+	0x7ffffffff000,
+	0x800000000000,
+	0xdead000000000000,
+	0xffffffff81000000,
+	UINT64_MAX - 4095,
+	UINT64_MAX - 3,
 };
 
 void arena_make(struct arena *arena)

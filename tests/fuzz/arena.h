@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory that arguments lie in, seen twice: at view with the protections below, where the system sees it, and at raw, where
- * all of it can be read and written. So the one who prepares an argument, and one who changes it during the call, can do that anywhere.
+ * Memory that arguments lie in, seen twice: at view with the protections below, where the system sees it, and at raw,
+ * where all of it can be read and written. So the one who prepares an argument, and one who changes it during the call,
+ * can do that anywhere.
  */
 #ifndef IOMMUSE_TEST_FUZZ_ARENA_H
 #define IOMMUSE_TEST_FUZZ_ARENA_H

@@ -24,7 +24,8 @@ void calls_init(void)
 	values_init();
 }
 
-/* Whoever took a number out of its place is the only one who closes it, but where numbers come from changed arguments. */
+/* Whoever took a number out of its place is the only one who closes it, but where numbers come from changed arguments.
+ */
 static void world_put(struct world *world, _Atomic int *place, int fd)
 {
 	int old = atomic_exchange(place, fd);
@@ -131,7 +132,8 @@ static void keep_queue(struct caller *caller, const struct record *r, uint64_t a
 {
 	struct world *world = caller->world;
 	uint32_t number;
-	unsigned char *raw = arena_raw(&caller->arena, arg + offsetof(struct iommu_fault_alloc, out_fault_fd), sizeof(number));
+	unsigned char *raw =
+		arena_raw(&caller->arena, arg + offsetof(struct iommu_fault_alloc, out_fault_fd), sizeof(number));
 
 	if (!raw)
 		fuzz_fail("a fault queue without an argument");
@@ -210,7 +212,8 @@ static void call_number(struct caller *caller, const struct record *r)
 
 static void call_open(struct caller *caller, const struct record *r)
 {
-	static const char *const wrong[] = {"", "/", "/dev/iommu/", "dev/iommu", "/dev/vfio", "/dev/null", "/dev/vfio/vfio2"};
+	static const char *const wrong[] = {"",          "/",         "/dev/iommu/",    "dev/iommu",
+					    "/dev/vfio", "/dev/null", "/dev/vfio/vfio2"};
 	struct sabotage sabotage;
 	_Atomic int *place = place_of(caller->world, r);
 	int fd;
@@ -273,7 +276,8 @@ static void call_read_write(struct caller *caller, const struct record *r)
 
 static void call_poll(struct caller *caller, const struct record *r)
 {
-	int fd = fd_of(caller, r), rc = iommuse_poll(caller->world->system, fd, (short)(r->value[0] << 8 | r->value[1]));
+	int fd = fd_of(caller, r),
+	    rc = iommuse_poll(caller->world->system, fd, (short)(r->value[0] << 8 | r->value[1]));
 
 	if (rc < 0 && rc != -EBADF)
 		fuzz_fail("poll: %d", rc);
@@ -303,11 +307,12 @@ static void call_map_many(struct caller *caller, const struct record *r)
 	int fd = fd_of(caller, r);
 
 	for (unsigned n = 0; n < r->value[0]; n++) {
-		struct iommu_ioas_map map = {.size = sizeof(map),
-					     .flags = IOMMU_IOAS_MAP_READABLE | (r->value[2] ? IOMMU_IOAS_MAP_FIXED_IOVA : 0),
-					     .ioas_id = (uint32_t)value_of(caller, &id, r->value[1], 0),
-					     .length = ARENA_PAGE,
-					     .iova = ((uint64_t)r->value[3] + n * (uint64_t)(r->value[2] % 4)) * ARENA_PAGE};
+		struct iommu_ioas_map map = {
+			.size = sizeof(map),
+			.flags = IOMMU_IOAS_MAP_READABLE | (r->value[2] ? IOMMU_IOAS_MAP_FIXED_IOVA : 0),
+			.ioas_id = (uint32_t)value_of(caller, &id, r->value[1], 0),
+			.length = ARENA_PAGE,
+			.iova = ((uint64_t)r->value[3] + n * (uint64_t)(r->value[2] % 4)) * ARENA_PAGE};
 
 		if (call_well(caller, fd, IOMMU_IOAS_MAP, &map, sizeof(map)))
 			return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An input of the fuzzers of the interface: a head, then records, each of which is a call on one of a few files of one
- * system. The values that a record's bytes stand for are mostly sensible: identifiers and ranges that exist, small windows
- * so that ranges meet; and now and then anything else.
+ * system. The values that a record's bytes stand for are mostly sensible: identifiers and ranges that exist, small
+ * windows so that ranges meet; and now and then anything else.
  */
 #ifndef IOMMUSE_TEST_FUZZ_CALLS_H
 #define IOMMUSE_TEST_FUZZ_CALLS_H
@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD      16
-#define RECORDS_MAX 200U
-#define WORLD_FILES 4U
+#define RECORD       16
+#define RECORDS_MAX  200U
+#define WORLD_FILES  4U
 #define WORLD_QUEUES 3U
 
 struct record {
@@ -51,7 +51,8 @@ struct world {
 struct caller {
 	struct world *world;
 	struct arena arena;
-	bool alone; /* nobody else makes calls or changes arguments, so answers are checked, and more can be made to fail */
+	bool alone; /* nobody else makes calls or changes arguments, so answers are checked, and more can be made to
+		       fail */
 	unsigned char *before; /* ARENA_SIZE bytes, if alone */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What is known of each command: the size of its structure, and what its members mean, so that sensible values are drawn for them. */
+/* What is known of each command: the size of its structure, and what its members mean, so that sensible values are
+ * drawn for them. */
 #ifndef IOMMUSE_TEST_FUZZ_COMMANDS_H
 #define IOMMUSE_TEST_FUZZ_COMMANDS_H
 

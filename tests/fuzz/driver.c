@@ -5,8 +5,8 @@
  *
  * driver [-seed=N] [-runs=N] [-max_total_time=SECONDS] [-first=N] [FILE or FOLDER...]
  *
- * The options mean what they do to libFuzzer; others of its are ignored. Run number N depends on the seed, on N and on the
- * corpus only: -seed=S -first=N -runs=1 repeats it. An input that fails is left in a file crash-S-N.
+ * The options mean what they do to libFuzzer; others of its are ignored. Run number N depends on the seed, on N and on
+ * the corpus only: -seed=S -first=N -runs=1 repeats it. An input that fails is left in a file crash-S-N.
  */
 #include "fuzz.h"
 
@@ -223,8 +223,8 @@ static void make_input(uint64_t number)
 	}
 	mutate_state = fuzz_random(&state);
 	for (unsigned n = 1 + (unsigned)(fuzz_random(&state) % 6); n; n--)
-		current.size = LLVMFuzzerCustomMutator(current.data, current.size, INPUT_MAX,
-						       (unsigned)fuzz_random(&state));
+		current.size =
+			LLVMFuzzerCustomMutator(current.data, current.size, INPUT_MAX, (unsigned)fuzz_random(&state));
 }
 
 static void replay(void)

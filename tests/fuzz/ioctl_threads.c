@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The same calls by several threads on the same files, while another thread changes the arguments and one closes and opens the
- * files. No answer is predictable; but nothing crashes, waits for ever or stays behind.
+ * The same calls by several threads on the same files, while another thread changes the arguments and one closes and
+ * opens the files. No answer is predictable; but nothing crashes, waits for ever or stays behind.
  */
 #include "calls.h"
 #include "fuzz.h"

@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIRST      0x80U
+#define FIRST        0x80U
 #define WITHOUT_TEST 0x15U
-#define WITH_TEST  0x21U
+#define WITH_TEST    0x21U
 
 static const int known_errors[] = {
-	EPERM, ENOENT, EFAULT, EBUSY, EEXIST, ENODEV, EINVAL, ENOTTY, ENOSPC, E2BIG, EMSGSIZE,
-	EOVERFLOW, EBADF, EBADFD, EOPNOTSUPP, EADDRINUSE,
+	EPERM,  ENOENT, EFAULT,   EBUSY,     EEXIST, ENODEV, EINVAL,     ENOTTY,
+	ENOSPC, E2BIG,  EMSGSIZE, EOVERFLOW, EBADF,  EBADFD, EOPNOTSUPP, EADDRINUSE,
 };
 
 static _Noreturn void broken(const struct law *law, const char *what)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A range map and a plain sorted array must agree, and the map's invariants hold, whatever the operations. The first record
- * says what the addresses look like; each of the others is an operation. Runs of inserts and of removals are one operation
- * each, so that an input of a few records makes trees of several levels.
+ * A range map and a plain sorted array must agree, and the map's invariants hold, whatever the operations. The first
+ * record says what the addresses look like; each of the others is an operation. Runs of inserts and of removals are one
+ * operation each, so that an input of a few records makes trees of several levels.
  */
 #include "base/range_map.h"
 
@@ -14,11 +14,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RECORD       8
-#define MODEL_MAX    6000U
-#define RECORDS_MAX  200U
-#define ORDERS       22U
-#define CHECK_EVERY  16U
+#define RECORD      8
+#define MODEL_MAX   6000U
+#define RECORDS_MAX 200U
+#define ORDERS      22U
+#define CHECK_EVERY 16U
 
 __extension__ typedef unsigned __int128 wide;
 

@@ -208,8 +208,10 @@ uint32_t value_size(const struct command *command, uint8_t byte)
 {
 	const uint32_t size = command->size;
 	const uint32_t wrong[] = {
-		0, 1, 4, command->min - 1U, command->min - 4U, size - 4U, size + 4U, size + 8U,
-		command->min, 72, 4096, 5000, 2 * 4096, UINT32_MAX, UINT32_C(1) << 31, 3 * 4096,
+		0,         1,         4,         command->min - 1U, command->min - 4U,
+		size - 4U, size + 4U, size + 8U, command->min,      72,
+		4096,      5000,      2 * 4096,  UINT32_MAX,        UINT32_C(1) << 31,
+		3 * 4096,
 	};
 
 	return byte < 176 ? size : wrong[byte % 16];

@@ -14,12 +14,10 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_reallocarray(void *old, size_t count, size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_reallocarray(void *old, size_t count, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
 
 enum { ALWAYS = 1, NEVER = -1 };
 
@@ -48,11 +46,6 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_reallocarray(void *old, size_t count, size_t size)
 {
 	return fails() ? NULL : __real_reallocarray(old, count, size);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size)
-{
-	return fails() ? NULL : __real_aligned_alloc(align, size);
 }
 
 static struct iommufd_config config = {.compat = &vfio_compat};

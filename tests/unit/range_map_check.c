@@ -30,7 +30,7 @@ struct summary {
 static void add_gap(const struct walk *walk, struct summary *sum, uint64_t before, uint64_t after)
 {
 	/* The bounds need not know of it. */
-	if (walk->fresh->known && walk->fresh->before == before && walk->fresh->after == after)
+	if (walk->fresh->gap && walk->fresh->before == before && walk->fresh->after == after)
 		return;
 	for (unsigned order = 0; order < RANGE_ORDERS; order++) {
 		uint64_t align = UINT64_C(1) << order, start = before + 1, room = 0;
@@ -138,7 +138,7 @@ static const char *check_path(const struct range_map *map)
 	const void *node = path->leaf;
 
 	if (!path->leaf) {
-		REQUIRE(!map->fresh.known);
+		REQUIRE(!map->fresh.known && !map->fresh.gap);
 		return NULL;
 	}
 	REQUIRE(path->inner_levels + 1 == map->height);
