@@ -117,6 +117,7 @@ struct test {
 	unsigned long rounds;
 	uint64_t seed;
 	bool failed;
+	unsigned said; /* failures that were printed: the first few of a case tell enough */
 	char skip[160];
 };
 

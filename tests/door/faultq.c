@@ -52,11 +52,22 @@ static void nothing_to_read(struct test *t)
 	SAME(t, ERR(read(queue, wild_pointer(), RECORD)), 0);
 	SAME(t, ERR(lseek(queue, 0, SEEK_CUR)), -ESPIPE);
 	SAME(t, ERR(fcntl(queue, F_GETFD)), FD_CLOEXEC);
-	SAME(t, ERR(fcntl(queue, F_GETFL)) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
-	SAME(t, ERR(fcntl(queue, F_SETFL, O_NONBLOCK)), 0);
-	check_empty(t, queue);
 	SAME(t, ioas_alloc(queue), -ENOTTY);
 	SAME(t, isatty(queue), 0);
+}
+
+/* The flag is as it was set, and changes nothing. */
+static void blocking_or_not(struct test *t)
+{
+	int fd;
+	int queue = open_queue(t, &fd);
+
+	SAME(t, ERR(fcntl(queue, F_GETFL)) & (O_ACCMODE | O_NONBLOCK), O_RDWR);
+	SAME(t, ERR(fcntl(queue, F_SETFL, O_NONBLOCK)), 0);
+	SAME(t, ERR(fcntl(queue, F_GETFL)) & (O_ACCMODE | O_NONBLOCK), O_RDWR | O_NONBLOCK);
+	check_empty(t, queue);
+	SAME(t, ERR(fcntl(queue, F_SETFL, 0)), 0);
+	check_empty(t, queue);
 }
 
 static void vectors(struct test *t)
@@ -148,7 +159,6 @@ static void busy_until_all_are_closed(struct test *t)
 	close(queue);
 	SAME(t, object_destroy(fd, 1), -EBUSY);
 	queue = receive_descriptor(sockets[1]);
-	check_empty(t, queue);
 	SAME(t, object_destroy(fd, 1), -EBUSY);
 	close(queue);
 	SAME(t, object_destroy(fd, 1), 0);
@@ -185,22 +195,27 @@ static void outlives_the_context(struct test *t)
 	SAME(t, ioas_alloc(other), 2);
 }
 
-static void full_table(struct test *t)
+static void small_table(struct test *t)
 {
 	struct rlimit limit = {64, 64};
+	int fd = open_iommu();
+	uint32_t id;
+	long queue;
+
+	SAME(t, ERR(setrlimit(RLIMIT_NOFILE, &limit)), 0);
+	queue = fault_queue_alloc(fd, &id);
+	if (SAME(t, queue < 0 ? queue : 0, 0))
+		check_empty(t, (int)queue);
+}
+
+static void full_table(struct test *t)
+{
 	int fd = open_iommu();
 	uint32_t id;
 	int last = -1;
 	int copy;
 	long queue;
 
-	SAME(t, ERR(setrlimit(RLIMIT_NOFILE, &limit)), 0);
-	queue = fault_queue_alloc(fd, &id);
-	if (!CHECK(t, queue >= 0))
-		return;
-	check_empty(t, (int)queue);
-	close((int)queue);
-	SAME(t, object_destroy(fd, id), 0);
 	while ((copy = dup(fd)) >= 0)
 		last = copy;
 	for (int i = 0; i < 10; i++)
@@ -255,6 +270,7 @@ int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{"nothing_to_read", nothing_to_read},
+		{"blocking_or_not", blocking_or_not},
 		{"vectors", vectors},
 		{"answers_to_nothing", answers_to_nothing},
 		{"epoll_waits", epoll_waits},
@@ -262,6 +278,7 @@ int main(int argc, char **argv)
 		{"busy_until_all_are_closed", busy_until_all_are_closed},
 		{"behind_another_number", behind_another_number},
 		{"outlives_the_context", outlives_the_context},
+		{"small_table", small_table},
 		{"full_table", full_table},
 		{"unwritable_reply", unwritable_reply},
 		{"many_queues", many_queues},

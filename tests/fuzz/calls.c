@@ -300,7 +300,7 @@ static void call_mmap(struct caller *caller, const struct record *r)
 		fuzz_fail("mmap: %d", rc);
 }
 
-/* So many maps that they take more than one node, of a page each, with holes or without. */
+/* So many maps that they take more than one node, of a page or two each, with holes or without. */
 static void call_map_many(struct caller *caller, const struct record *r)
 {
 	const struct member id = {.kind = MEMBER_ID};

@@ -23,6 +23,19 @@ static _Noreturn void broken(const struct law *law, const char *what)
 		  law->result);
 }
 
+/* There is one range at most, as nothing reserves any. */
+static void expect_ranges(struct law *law)
+{
+	struct iommu_ioas_iova_ranges asked;
+	const unsigned char *raw = arena_raw(&law->caller->arena, law->arg, sizeof(asked));
+
+	if (!raw)
+		return;
+	memcpy(&asked, raw, sizeof(asked));
+	law->array = asked.allowed_iovas;
+	law->array_size = asked.num_iovas ? sizeof(struct iommu_iova_range) : 0;
+}
+
 void law_before(struct law *law)
 {
 	const struct caller *caller = law->caller;
@@ -37,6 +50,8 @@ void law_before(struct law *law)
 	raw = arena_raw(&caller->arena, law->arg, sizeof(law->size));
 	if (raw)
 		memcpy(&law->size, raw, sizeof(law->size));
+	if (law->cmd == IOMMU_IOAS_IOVA_RANGES)
+		expect_ranges(law);
 	memcpy(caller->before, caller->arena.raw, ARENA_SIZE);
 }
 
@@ -61,14 +76,7 @@ static void check_written(const struct law *law)
 		forgive(caller, law->arg, law->size > command->size ? law->size : command->size);
 	else if (command && command->style == COMMAND_SIZED)
 		forgive(caller, law->arg, law->size < command->size ? law->size : command->size);
-	if (command && command->cmd == IOMMU_IOAS_IOVA_RANGES) {
-		struct iommu_ioas_iova_ranges asked = {0};
-		unsigned char *raw = arena_raw(&caller->arena, law->arg, sizeof(asked));
-
-		if (raw)
-			memcpy(&asked, raw, sizeof(asked));
-		forgive(caller, asked.allowed_iovas, sizeof(struct iommu_iova_range)); /* there is one at most */
-	}
+	forgive(caller, law->array, law->array_size);
 	if (memcmp(caller->before, caller->arena.raw, ARENA_SIZE) != 0)
 		broken(law, "memory beside the answer changed");
 }

@@ -19,6 +19,7 @@ struct law {
 	bool owned, queue;
 	uint32_t size;
 	size_t readable;
+	uint64_t array, array_size; /* what may be written elsewhere */
 };
 
 /* Looks at the argument, before the call. */
