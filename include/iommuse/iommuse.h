@@ -3,8 +3,8 @@
  * libiommuse: Linux's user-visible I/O address-space system inside one process.
  *
  * Open a system, open a file in it ("/dev/iommu", "/dev/vfio/vfio"), and use that file as the kernel's: ioctl with the
- * commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own headers), read, write, poll, mmap, close.
- * Needs no privilege, no seccomp, no other process, and nothing but libc.
+ * commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own headers), read, write, poll,
+ * mmap, close. Needs no privilege, no seccomp, no other process, and nothing but libc.
  *
  * Every function returns 0 or a positive result, or -errno; errno itself is left alone. All functions are thread-safe.
  */
@@ -32,17 +32,17 @@ enum iommuse_client {
 };
 
 struct iommuse_options {
-	size_t struct_size;    /* sizeof(struct iommuse_options): lets the structure grow */
-	uint32_t client;       /* enum iommuse_client */
-	uint32_t selftest;     /* 1: IOMMU_TEST_CMD exists, as in a kernel with CONFIG_IOMMUFD_TEST */
-	uint64_t capabilities; /* bit CAP_*: what the caller counts as having; see own_capabilities */
+	size_t struct_size;        /* sizeof(struct iommuse_options): lets the structure grow */
+	uint32_t client;           /* enum iommuse_client */
+	uint32_t selftest;         /* 1: IOMMU_TEST_CMD exists, as in a kernel with CONFIG_IOMMUFD_TEST */
+	uint64_t capabilities;     /* bit CAP_*: what the caller counts as having; see own_capabilities */
 	uint32_t own_capabilities; /* 1: look at the process's own capabilities instead of the member above */
 };
 
 /*
  * Makes a system. options may be NULL: a checked client with the process's own capabilities.
- * The caller frees it with iommuse_free(). Returns 0, or -errno: -EINVAL (unknown client kind, or a non-zero member beyond what this
- * version knows), -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
+ * The caller frees it with iommuse_free(). Returns 0, or -errno: -EINVAL (unknown client kind, or a non-zero member
+ * beyond what this version knows), -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
  */
 IOMMUSE_API int iommuse_new(const struct iommuse_options *options, struct iommuse **system);
 
@@ -50,16 +50,18 @@ IOMMUSE_API int iommuse_new(const struct iommuse_options *options, struct iommus
 IOMMUSE_API void iommuse_free(struct iommuse *system);
 
 /*
- * Opens a node. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC, O_NONBLOCK as for open(2). Each open is an object of its own.
- * Returns a descriptor: a number of the process's descriptor table that nothing else has while the file is open, so it can be
- * told from the process's own descriptors; close it with iommuse_close(). Returns -ENOENT: no such node, -EMFILE, -ENOMEM.
+ * Opens a node. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC, O_NONBLOCK as for open(2). Each open is an object
+ * of its own. Returns a descriptor: a number of the process's descriptor table that nothing else has while the file is
+ * open, so it can be told from the process's own descriptors; close it with iommuse_close(). Returns -ENOENT: no such
+ * node, -EMFILE, -ENOMEM.
  */
 IOMMUSE_API int iommuse_open(struct iommuse *system, const char *path, int flags);
 
 /* Is fd a descriptor of this system? 1 or 0. */
 IOMMUSE_API int iommuse_owns(struct iommuse *system, int fd);
 
-/* As ioctl(2). arg is the pointer or the value that the command takes. Returns what the command does, or -errno; -EBADF: not a descriptor of the system. */
+/* As ioctl(2). arg is the pointer or the value that the command takes. Returns what the command does, or -errno;
+ * -EBADF: not a descriptor of the system. */
 IOMMUSE_API int iommuse_ioctl(struct iommuse *system, int fd, unsigned long cmd, uintptr_t arg);
 
 /* As read(2) and write(2), for event queues; -EINVAL on other files. */
@@ -73,10 +75,13 @@ IOMMUSE_API ssize_t iommuse_pwrite(struct iommuse *system, int fd, const void *b
 /* Which of events (POLLIN, POLLOUT, ...) hold now; does not wait. Returns a mask, or -EBADF. */
 IOMMUSE_API int iommuse_poll(struct iommuse *system, int fd, short events);
 
-/* As mmap(2) without a wished address. Stores the address in *address and returns 0, or -errno. Unmap with munmap(2). */
-IOMMUSE_API int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int flags, off_t offset, void **address);
+/* As mmap(2) without a wished address. Stores the address in *address and returns 0, or -errno. Unmap with munmap(2).
+ */
+IOMMUSE_API int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int flags, off_t offset,
+			     void **address);
 
-/* Closes the descriptor. Calls that run in other threads end first; the last of them releases the file. Returns 0, or -EBADF. */
+/* Closes the descriptor. Calls that run in other threads end first; the last of them releases the file. Returns 0, or
+ * -EBADF. */
 IOMMUSE_API int iommuse_close(struct iommuse *system, int fd);
 
 /* The version of the library that runs, as "0.1.0". */

@@ -18,8 +18,8 @@ typedef struct {
 } uaddr_t;
 
 #define PAGE_SHIFT 12
-#define PAGE_SIZE (UINT64_C(1) << PAGE_SHIFT)
-#define PAGE_MASK (~(PAGE_SIZE - 1))
+#define PAGE_SIZE  (UINT64_C(1) << PAGE_SHIFT)
+#define PAGE_MASK  (~(PAGE_SIZE - 1))
 
 static inline uaddr_t uaddr(uint64_t va)
 {

@@ -103,7 +103,10 @@ static void end(struct call *call)
 
 static void tell_not_served(const struct notification *n, int err)
 {
-	if (err == -ESRCH)
+	uint64_t size;
+
+	/* What has no memory any more is about to die, and belongs to root until then. */
+	if (err == -ESRCH || process_status(n->tid, "VmSize", 10, &size))
 		return;
 	if (err == -EACCES || err == -EPERM)
 		log_error(err, "cannot look at process %d: it is not dumpable, or another user's; it runs without us",

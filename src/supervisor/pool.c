@@ -181,7 +181,7 @@ int pool_start(struct supervisor *s)
 	pthread_cond_init(&p->vacant_changed, NULL);
 	s->pool = p;
 	err = start_thread(p, guard);
-	if (!err)
+	for (int i = 0; i < 1 + RESTING_MAX && !err; i++)
 		err = start_thread(p, worker);
 	return err; /* a guard that was started keeps the pool */
 

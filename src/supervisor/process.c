@@ -333,12 +333,14 @@ int process_identify(struct supervisor *s, struct call *call, int fd)
 		lru_unlink(t, thread);
 		lru_push(t, thread);
 	}
+	if (err == -EACCES)
+		return err;
 	call->is_open = fd >= 0 && !err;
 	call->process = thread->process;
 	call->process->refs++;
 	call->client.pid = thread->process->pid;
 	call->client.tid = call->n.tid;
-	return err == -EACCES ? err : 0;
+	return 0;
 }
 
 void process_call_begin(struct call *call)

@@ -337,6 +337,15 @@ static bool number_is_free(struct call *call, int number)
 	return stat_client_fd(call, number, &st) == -EBADF;
 }
 
+/* Any number is better than none, but only polling is as it should be there: see docs/limits.md. */
+static int any_free_number(struct call *call, rlim_t limit)
+{
+	for (int number = 0; number < call->supervisor->queue_fd && (rlim_t)number < limit; number++)
+		if (number_is_free(call, number))
+			return number;
+	return -EMFILE;
+}
+
 static int remote_fd_reserve(struct client *client, struct file *file)
 {
 	struct call *call = call_of(client);
@@ -360,13 +369,15 @@ static int remote_fd_reserve(struct client *client, struct file *file)
 		found = s->queue_fd + i;
 	}
 	supervisor_unlock(s);
-	return found;
+	return found < 0 ? any_free_number(call, limit.rlim_cur) : found;
 }
 
 static void release_number(struct call *call, int fd)
 {
 	int i = fd - call->supervisor->queue_fd;
 
+	if (i < 0)
+		return;
 	supervisor_lock(call->supervisor);
 	call->process->queue_fds[i / 64] &= ~(UINT64_C(1) << (i % 64));
 	supervisor_unlock(call->supervisor);

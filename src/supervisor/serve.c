@@ -63,6 +63,7 @@ void supervisor_drain(struct supervisor *s)
 			watch->ready(s, watch);
 		}
 	} while (n == 32);
+	standins_test_suspects(s, false);
 }
 
 static void report(struct server *server, int what, int value)
@@ -74,15 +75,20 @@ static void report(struct server *server, int what, int value)
 	(void)send(server->channel, &r, sizeof(r), MSG_NOSIGNAL);
 }
 
-static void drain_and_drop(struct supervisor *s)
+/* Returns after how many ms there is more to do, or -1: only when something happens. */
+static int drain_and_drop(struct supervisor *s)
 {
 	struct standin *closed;
+	int timeout;
 
 	supervisor_lock(s);
 	supervisor_drain(s);
+	standins_test_suspects(s, true);
 	closed = standins_take_closed(s);
+	timeout = standins_test_timeout(s);
 	supervisor_unlock(s);
 	standins_drop(s, closed);
+	return timeout;
 }
 
 /* What happened so far is shown before the launcher returns, if somebody reads it. */
@@ -170,13 +176,13 @@ static void run(struct server *server)
 		[WATCHES] = {.fd = server->s.epoll, .events = POLLIN},
 		[EXEC] = {.events = POLLIN},
 	};
+	int timeout = -1;
 
 	do {
 		p[EXEC].fd = server->program.failed;
-		if (poll(p, sizeof(p) / sizeof(*p), -1) < 0 && errno != EINTR)
+		if (poll(p, sizeof(p) / sizeof(*p), timeout) < 0 && errno != EINTR)
 			break;
-		if (p[WATCHES].revents)
-			drain_and_drop(&server->s);
+		timeout = drain_and_drop(&server->s);
 		if (p[EXEC].revents && server->program.failed >= 0)
 			exec_decided(server);
 		if (p[SIGNALS].revents)

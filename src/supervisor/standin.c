@@ -6,6 +6,10 @@
  * hint we take a lease on our own description and drop it again. This needs our description to be counted as an open
  * file is, which the one that memfd_create returns is not: it is opened a second time and the first is closed.
  *
+ * The hint comes early: the kernel tells of a close before it takes the file off the counts that a lease looks at. So a
+ * stand-in whose lease is refused stays suspect. For FRESH_MS it is tested with each call that comes in, as a program
+ * that closes and then calls shall find it closed, and after that now and then.
+ *
  * An event queue is a socket pair, as it needs a poll that waits. Its last close hangs up our end.
  *
  * The description that a client gets stands at the highest offset there is, so that read and write of even one byte
@@ -27,12 +31,15 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/mount.h>
 
 #define BUCKETS    256U
 #define MAX_OFFSET INT64_MAX
+#define FRESH_MS   20
+#define STALE_MS   1000
 
 struct standins {
 	struct watch watch; /* of inotify */
@@ -41,6 +48,7 @@ struct standins {
 	_Atomic unsigned next_directory;
 	struct standin *by_inode[BUCKETS];
 	struct standin *by_watch[BUCKETS];
+	struct standin *fresh, *stale; /* suspects */
 	struct standin *closed;
 	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
 	pthread_cond_t dropped;
@@ -144,42 +152,109 @@ static void retire(struct supervisor *s, struct standin *e)
 	system_closed(s->system, file_get(e->file));
 }
 
-static void test_closed(struct supervisor *s, struct standin *e)
+static uint64_t now_ns(void)
 {
-	if (fcntl(e->own, F_SETLEASE, F_WRLCK) < 0)
-		return;
-	fcntl(e->own, F_SETLEASE, F_UNLCK);
-	retire(s, e);
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-void standins_test_all(struct supervisor *s)
+static bool unlink_suspect(struct standin **list, struct standin *e)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		struct standin *next;
-
-		for (struct standin *e = s->standins->by_inode[i]; e; e = next) {
-			next = e->next_inode;
-			if (e->node)
-				test_closed(s, e);
+	for (; *list; list = &(*list)->next_suspect) {
+		if (*list == e) {
+			*list = e->next_suspect;
+			return true;
 		}
 	}
+	return false;
+}
+
+static void suspect(struct standins *t, struct standin *e)
+{
+	e->suspected_ns = now_ns();
+	if (e->suspect && !unlink_suspect(&t->stale, e))
+		return; /* fresh already */
+	e->suspect = true;
+	e->next_suspect = t->fresh;
+	t->fresh = e;
+}
+
+static void suspect_all(struct standins *t)
+{
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct standin *e = t->by_inode[i]; e; e = e->next_inode)
+			if (e->node)
+				suspect(t, e);
+}
+
+static bool is_closed(const struct standin *e)
+{
+	if (fcntl(e->own, F_SETLEASE, F_WRLCK) < 0)
+		return false;
+	fcntl(e->own, F_SETLEASE, F_UNLCK);
+	return true;
+}
+
+static void test_list(struct supervisor *s, struct standin *list)
+{
+	struct standins *t = s->standins;
+	uint64_t now = now_ns();
+	struct standin *next;
+
+	for (struct standin *e = list; e; e = next) {
+		struct standin **to;
+
+		next = e->next_suspect;
+		if (is_closed(e)) {
+			retire(s, e);
+			continue;
+		}
+		to = now - e->suspected_ns < FRESH_MS * UINT64_C(1000000) ? &t->fresh : &t->stale;
+		e->next_suspect = *to;
+		*to = e;
+	}
+}
+
+void standins_test_suspects(struct supervisor *s, bool all)
+{
+	struct standins *t = s->standins;
+	struct standin *list = t->fresh;
+
+	t->fresh = NULL;
+	if (list)
+		test_list(s, list);
+	if (!all)
+		return;
+	list = t->stale;
+	t->stale = NULL;
+	test_list(s, list);
+}
+
+int standins_test_timeout(const struct supervisor *s)
+{
+	if (s->standins->fresh)
+		return FRESH_MS / 2;
+	return s->standins->stale ? STALE_MS : -1;
 }
 
 static void inotify_ready(struct supervisor *s, struct watch *watch)
 {
-	struct standins *t = (struct standins *)watch;
+	struct standins *t = s->standins;
 	char buf[4096] __attribute__((aligned(8)));
 	ssize_t n;
 
+	(void)watch;
 	while ((n = read(t->inotify, buf, sizeof(buf))) > 0) {
 		for (char *p = buf; p < buf + n;) {
 			const struct inotify_event *event = (const struct inotify_event *)p;
 			struct standin *e = find_watch(t, event->wd);
 
 			if (event->mask & IN_Q_OVERFLOW)
-				standins_test_all(s);
+				suspect_all(t);
 			else if (e && event->mask & IN_CLOSE)
-				test_closed(s, e);
+				suspect(t, e);
 			p += sizeof(*event) + event->len;
 		}
 	}

@@ -10,11 +10,13 @@
 
 struct standin {
 	struct watch watch; /* of an event queue's socket */
-	struct standin *next_inode, *next_watch, *next_closed, *next_dropping;
+	struct standin *next_inode, *next_watch, *next_closed, *next_dropping, *next_suspect;
 	dev_t dev;
 	ino_t ino;
-	int own;     /* our only description of the file, or our end of the queue's socket */
-	int inotify; /* watch descriptor, or -1 for an event queue */
+	int own;      /* our only description of the file, or our end of the queue's socket */
+	int inotify;  /* watch descriptor, or -1 for an event queue */
+	bool suspect; /* a description of it was closed, perhaps the last */
+	uint64_t suspected_ns;
 	int open_flags;
 	pid_t opener;            /* the process that opened it */
 	unsigned directory;      /* where the file lies in the tree, from 1 */
@@ -50,7 +52,12 @@ void standins_drop(struct supervisor *s, struct standin *list);
  */
 void standins_settle(struct supervisor *s, pid_t opener);
 
-/* Tests every stand-in, as if each had been closed. Under the lock. */
-void standins_test_all(struct supervisor *s);
+/* Tests those that may have been closed by now; all: also those of which that was thought some time ago. Under the
+ * lock. */
+void standins_test_suspects(struct supervisor *s, bool all);
+
+/* After how long standins_test_suspects() should be called again, in ms; -1: not without a new close. Under the lock.
+ */
+int standins_test_timeout(const struct supervisor *s);
 
 #endif

@@ -303,16 +303,16 @@ static void call_mmap(struct caller *caller, const struct record *r)
 /* So many maps that they take more than one node, of a page or two each, with holes or without. */
 static void call_map_many(struct caller *caller, const struct record *r)
 {
-	const struct member id = {.kind = MEMBER_ID};
+	const struct member id = {.kind = MEMBER_ID}, flags = {.kind = MEMBER_MAP_FLAGS};
 	int fd = fd_of(caller, r);
 
 	for (unsigned n = 0; n < r->value[0]; n++) {
-		struct iommu_ioas_map map = {
-			.size = sizeof(map),
-			.flags = IOMMU_IOAS_MAP_READABLE | (r->value[2] ? IOMMU_IOAS_MAP_FIXED_IOVA : 0),
-			.ioas_id = (uint32_t)value_of(caller, &id, r->value[1], 0),
-			.length = ARENA_PAGE,
-			.iova = ((uint64_t)r->value[3] + n * (uint64_t)(r->value[2] % 4)) * ARENA_PAGE};
+		struct iommu_ioas_map map = {.size = sizeof(map),
+					     .flags = value_of(caller, &flags, r->value[2] != 0, 0),
+					     .ioas_id = (uint32_t)value_of(caller, &id, r->value[1], 0),
+					     .length = (1 + r->value[4] % 2) * (uint64_t)ARENA_PAGE,
+					     .iova = ((uint64_t)r->value[3] + n * (uint64_t)(r->value[2] % 4)) *
+						     ARENA_PAGE};
 
 		if (call_well(caller, fd, IOMMU_IOAS_MAP, &map, sizeof(map)))
 			return;

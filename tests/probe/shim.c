@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lets a program that knows nothing of iommuse use it in its own process: its open, close, ioctl, read, write and poll
- * end here (linked with --wrap), and go to the library where they are about /dev/iommu or a descriptor that came from
- * it.
+ * end here (it is compiled with these names for them), and go to the library where they are about /dev/iommu or a
+ * descriptor that came from it.
  */
-#define _GNU_SOURCE
 #include "iommuse/iommuse.h"
 
 #include <errno.h>
@@ -14,20 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-int __real_open(const char *path, int flags, ...);
-int __real_close(int fd);
-int __real_ioctl(int fd, unsigned long cmd, ...);
-ssize_t __real_read(int fd, void *buf, size_t count);
-ssize_t __real_write(int fd, const void *buf, size_t count);
-int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
-
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_close(int fd);
-int __wrap_ioctl(int fd, unsigned long cmd, ...);
-ssize_t __wrap_read(int fd, void *buf, size_t count);
-ssize_t __wrap_write(int fd, const void *buf, size_t count);
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
+int probe_open(const char *path, int flags, ...);
+int probe_close(int fd);
+int probe_ioctl(int fd, unsigned long cmd, ...);
+ssize_t probe_read(int fd, void *buf, size_t count);
+ssize_t probe_write(int fd, const void *buf, size_t count);
+int probe_poll(struct pollfd *fds, nfds_t count, int timeout);
 
 static struct iommuse *instance;
 
@@ -61,7 +55,7 @@ static long answer(long rc)
 	return -1;
 }
 
-int __wrap_open(const char *path, int flags, ...)
+int probe_open(const char *path, int flags, ...)
 {
 	va_list list;
 	int mode;
@@ -71,15 +65,15 @@ int __wrap_open(const char *path, int flags, ...)
 	va_start(list, flags);
 	mode = flags & O_CREAT ? va_arg(list, int) : 0;
 	va_end(list);
-	return __real_open(path, flags, mode);
+	return open(path, flags, mode);
 }
 
-int __wrap_close(int fd)
+int probe_close(int fd)
 {
-	return iommuse_owns(the_system(), fd) ? (int)answer(iommuse_close(instance, fd)) : __real_close(fd);
+	return iommuse_owns(the_system(), fd) ? (int)answer(iommuse_close(instance, fd)) : close(fd);
 }
 
-int __wrap_ioctl(int fd, unsigned long cmd, ...)
+int probe_ioctl(int fd, unsigned long cmd, ...)
 {
 	va_list list;
 	void *arg;
@@ -89,28 +83,26 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
 	va_end(list);
 	if (iommuse_owns(the_system(), fd))
 		return (int)answer(iommuse_ioctl(instance, fd, cmd, (uintptr_t)arg));
-	return __real_ioctl(fd, cmd, arg);
+	return ioctl(fd, cmd, arg);
 }
 
-ssize_t __wrap_read(int fd, void *buf, size_t count)
+ssize_t probe_read(int fd, void *buf, size_t count)
 {
-	return iommuse_owns(the_system(), fd) ? answer(iommuse_read(instance, fd, buf, count))
-					      : __real_read(fd, buf, count);
+	return iommuse_owns(the_system(), fd) ? answer(iommuse_read(instance, fd, buf, count)) : read(fd, buf, count);
 }
 
-ssize_t __wrap_write(int fd, const void *buf, size_t count)
+ssize_t probe_write(int fd, const void *buf, size_t count)
 {
-	return iommuse_owns(the_system(), fd) ? answer(iommuse_write(instance, fd, buf, count))
-					      : __real_write(fd, buf, count);
+	return iommuse_owns(the_system(), fd) ? answer(iommuse_write(instance, fd, buf, count)) : write(fd, buf, count);
 }
 
 /* What is polled is either all the system's, in which case nothing is waited for, or none of it. */
-int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+int probe_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
 	int ready = 0;
 
 	if (!count || !iommuse_owns(the_system(), fds[0].fd))
-		return __real_poll(fds, count, timeout);
+		return poll(fds, count, timeout);
 	for (nfds_t i = 0; i < count; i++) {
 		int rc = iommuse_poll(instance, fds[i].fd, fds[i].events);
 
