@@ -59,16 +59,18 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 	return number;
 }
 
-static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags)
+static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags, uint64_t resolve)
 {
 	struct path_target target;
 	int err;
 
 	if (flags & O_PATH || !path_find(call, dirfd, path, &target))
 		return CALL_CONTINUE;
+	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) && !target.beneath)
+		return CALL_CONTINUE;
 	if (target.error)
 		return target.error;
-	if (target.linked && flags & O_NOFOLLOW)
+	if (target.linked && (flags & O_NOFOLLOW || resolve & RESOLVE_NO_SYMLINKS))
 		return -ELOOP;
 	if (!target.node) {
 		err = call_node_at(call, target.descriptor, &target.node);
@@ -80,23 +82,23 @@ static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags)
 
 int64_t call_open(struct call *call)
 {
-	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), (int)call->n.args[1]);
+	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), (int)call->n.args[1], 0);
 }
 
 int64_t call_creat(struct call *call)
 {
-	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), O_CREAT | O_WRONLY | O_TRUNC);
+	return open_path(call, AT_FDCWD, uaddr(call->n.args[0]), O_CREAT | O_WRONLY | O_TRUNC, 0);
 }
 
 int64_t call_openat(struct call *call)
 {
-	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)call->n.args[2]);
+	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)call->n.args[2], 0);
 }
 
 /* What the kernel would refuse about the structure, or about the way to the file, it shall refuse itself. */
 static bool is_plain(struct call *call, const struct open_how *how)
 {
-	const uint64_t harmless = RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+	const uint64_t harmless = RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH | RESOLVE_IN_ROOT;
 	const uint64_t known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |
 			       O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC;
 
@@ -107,13 +109,9 @@ static bool is_plain(struct call *call, const struct open_how *how)
 int64_t call_openat2(struct call *call)
 {
 	struct open_how how;
-	int flags;
 
 	if (call->n.args[3] != sizeof(how) ||
 	    client_copy_in(&call->client, &how, uaddr(call->n.args[2]), sizeof(how)) || !is_plain(call, &how))
 		return CALL_CONTINUE;
-	flags = (int)how.flags;
-	if (how.resolve & RESOLVE_NO_SYMLINKS)
-		flags |= O_NOFOLLOW;
-	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), flags);
+	return open_path(call, (int)call->n.args[0], uaddr(call->n.args[1]), (int)how.flags, how.resolve);
 }

@@ -50,14 +50,34 @@ static int hold_signals(struct launcher *l)
 	return l->signals < 0 ? -errno : 0;
 }
 
+static bool is_stopped(pid_t pid)
+{
+	char path[64];
+	char state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state == 'T';
+}
+
 static void pass_signals_on(const struct launcher *l)
 {
 	struct signalfd_siginfo info;
 
-	/* What the terminal sends, the program gets from the terminal. */
-	while (read(l->signals, &info, sizeof(info)) == sizeof(info))
-		if (info.ssi_code <= 0)
+	while (read(l->signals, &info, sizeof(info)) == sizeof(info)) {
+		/* What the terminal sends, the program gets from the terminal. */
+		if (info.ssi_code > 0)
+			continue;
+		/* A shell continues the whole group: then the program goes on already. */
+		if (info.ssi_signo != SIGCONT || is_stopped(l->program))
 			kill(l->program, (int)info.ssi_signo);
+	}
 }
 
 static int status_of(int wait_status)
@@ -80,22 +100,6 @@ static void outlive_supervisor(struct launcher *l)
 	while (pid < 0 && errno == EINTR);
 	if (pid > 0)
 		l->status = status_of(status);
-}
-
-static bool is_stopped(pid_t pid)
-{
-	char path[64];
-	char state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state == 'T';
 }
 
 /* Stops as the program has stopped, so that the shell sees it. Where the terminal stopped both, that is over by now. */

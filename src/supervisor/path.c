@@ -218,6 +218,21 @@ static bool follow(const struct call *call, char *full)
 	return make_real(call, AT_FDCWD, path, full);
 }
 
+/* By its words: relative, and never upwards. */
+static bool stays_beneath(const char *path)
+{
+	if (*path == '/')
+		return false;
+	while (*path) {
+		size_t word = strcspn(path, "/");
+
+		if (word == 2 && path[0] == '.' && path[1] == '.')
+			return false;
+		path += word + (path[word] == '/');
+	}
+	return true;
+}
+
 bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *target)
 {
 	const struct supervisor *s = call->supervisor;
@@ -230,6 +245,7 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *t
 		return false;
 	if ((!s->trap_paths && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
 		return false;
+	target->beneath = stays_beneath(given);
 	folder = !*last_word(given) || !strcmp(last_word(given), ".");
 	for (int i = 0; i < LINKS_MAX; i++) {
 		if (find_node(call, full, folder, target) ||

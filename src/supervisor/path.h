@@ -8,6 +8,7 @@
 struct path_target {
 	int error;               /* -ENOTDIR: the path goes on below a node */
 	bool linked;             /* the last word was a symbolic link */
+	bool beneath;            /* the path as given stays below the directory that it begins in */
 	const struct node *node; /* one of our nodes, or NULL */
 	/* Otherwise the path means a descriptor ("/proc/self/fd/3"), and this is how we look at it. */
 	char descriptor[96];

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #define EXEC_WAIT_MS 100
+#define NUMBERS_MAX  65536 /* of descriptors that are looked at for a free one */
 
 struct remote_mm {
 	struct mm base;
@@ -340,7 +341,7 @@ static bool number_is_free(struct call *call, int number)
 /* Any number is better than none, but only polling is as it should be there: see docs/limits.md. */
 static int any_free_number(struct call *call, rlim_t limit)
 {
-	for (int number = 0; number < call->supervisor->queue_fd && (rlim_t)number < limit; number++)
+	for (int number = 0; number < NUMBERS_MAX && (rlim_t)number < limit; number++)
 		if (number_is_free(call, number))
 			return number;
 	return -EMFILE;
@@ -376,7 +377,7 @@ static void release_number(struct call *call, int fd)
 {
 	int i = fd - call->supervisor->queue_fd;
 
-	if (i < 0)
+	if (i < 0 || i >= QUEUE_FDS)
 		return;
 	supervisor_lock(call->supervisor);
 	call->process->queue_fds[i / 64] &= ~(UINT64_C(1) << (i % 64));

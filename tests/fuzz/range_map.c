@@ -18,7 +18,7 @@
 #define MODEL_MAX   6000U
 #define RECORDS_MAX 200U
 #define ORDERS      22U
-#define CHECK_EVERY 16U
+#define CHECK_EVERY 64U
 
 __extension__ typedef unsigned __int128 wide;
 

@@ -84,7 +84,7 @@ static void queue_lives_until_its_last_descriptor_is_closed(struct rules *t)
 		return;
 	}
 	EXPECT(t, fault_new(t, &id, &fd), 0);
-	copy = dup(fd);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, fd); /* docs/limits.md: at low numbers the door does not see the read */
 	EXPECT(t, transport_close(t->transport, fd), 0);
 	EXPECT(t, destroy(t, id), -EBUSY);
 	EXPECT(t, transport_read(t->transport, copy, buf, sizeof(buf)), 0);
