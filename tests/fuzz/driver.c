@@ -162,11 +162,14 @@ static void name_crash(const char *what, uint64_t number)
 
 static void add_file(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct input *input;
 	ssize_t n;
+	int fd;
 
-	if (fd < 0 || corpus_count == INPUTS_MAX) {
+	if (corpus_count == INPUTS_MAX)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
 		fprintf(stderr, "driver: cannot take %s\n", path);
 		exit(2);
 	}
