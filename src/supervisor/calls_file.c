@@ -145,12 +145,18 @@ static int position_of(const struct call *call, struct transfer t, uint64_t *pos
 	return call->file->ops->event_queue ? -ESPIPE : 0;
 }
 
-/* What the kernel asks of a descriptor before it asks the file. */
-static int check_access(const struct call *call, struct transfer t)
+/* What the kernel asks of a descriptor before it asks the file. Returns 0 with the position, or -errno. */
+static int64_t check_transfer(const struct call *call, struct transfer t, uint64_t *pos)
 {
-	const struct file_ops *ops = call->file->ops;
+	const struct file_ops *ops = call->file ? call->file->ops : NULL;
 	int access = call->open_flags & O_ACCMODE;
+	int err;
 
+	if (!ops)
+		return CALL_CONTINUE;
+	err = position_of(call, t, pos);
+	if (err)
+		return err;
 	if (access != O_RDWR && access != (t.write ? O_WRONLY : O_RDONLY))
 		return -EBADF;
 	return (t.write ? !ops->write : !ops->read) ? -EINVAL : 0;
@@ -160,14 +166,9 @@ int64_t call_transfer(struct call *call)
 {
 	struct transfer t = transfer_of(call->n.nr);
 	uint64_t pos;
-	int err;
+	int64_t rc = check_transfer(call, t, &pos);
 
-	if (!call->file)
-		return CALL_CONTINUE;
-	err = position_of(call, t, &pos);
-	if (!err)
-		err = check_access(call, t);
-	return err ? err : transfer_one(call, t.write, uaddr(call->n.args[1]), call->n.args[2], pos);
+	return rc ? rc : transfer_one(call, t.write, uaddr(call->n.args[1]), call->n.args[2], pos);
 }
 
 int64_t call_vector(struct call *call)
@@ -176,29 +177,23 @@ int64_t call_vector(struct call *call)
 	uint64_t count = call->n.args[2];
 	int64_t total = 0;
 	uint64_t pos;
-	int err;
+	int64_t rc = check_transfer(call, t, &pos);
 
-	if (!call->file)
-		return CALL_CONTINUE;
-	err = position_of(call, t, &pos);
-	if (!err)
-		err = check_access(call, t);
-	if (err)
-		return err;
+	if (rc)
+		return rc;
 	if (count > IOV_MAX)
 		return -EINVAL;
 	for (uint64_t i = 0; i < count; i++) {
+		uaddr_t at = uaddr_add(uaddr(call->n.args[1]), i * sizeof(struct iovec));
 		struct iovec part;
-		int64_t n;
 
-		if (client_copy_in(&call->client, &part, uaddr_add(uaddr(call->n.args[1]), i * sizeof(part)),
-				   sizeof(part)))
+		if (client_copy_in(&call->client, &part, at, sizeof(part)))
 			return total ? total : -EFAULT;
-		n = transfer_one(call, t.write, uaddr((uintptr_t)part.iov_base), part.iov_len, pos);
-		if (n < 0)
-			return total ? total : n;
-		total += n;
-		if ((uint64_t)n < part.iov_len)
+		rc = transfer_one(call, t.write, uaddr((uintptr_t)part.iov_base), part.iov_len, pos);
+		if (rc < 0)
+			return total ? total : rc;
+		total += rc;
+		if ((uint64_t)rc < part.iov_len)
 			break;
 	}
 	return total;

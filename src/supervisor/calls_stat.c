@@ -88,17 +88,19 @@ int64_t call_fstat(struct call *call)
 	return answer_stat(call, err, &st, uaddr(call->n.args[1]));
 }
 
+/* What a descriptor with AT_EMPTY_PATH, or else a path, means. */
+static int stat_at(struct call *call, uaddr_t path, int flags, struct stat *st)
+{
+	if (flags & AT_EMPTY_PATH && path_is_empty(call, path))
+		return stat_descriptor(call, st);
+	return stat_path(call, (int)call->n.args[0], path, !(flags & AT_SYMLINK_NOFOLLOW), st);
+}
+
 int64_t call_newfstatat(struct call *call)
 {
-	uaddr_t path = uaddr(call->n.args[1]);
-	int flags = (int)call->n.args[3];
 	struct stat st;
-	int err;
+	int err = stat_at(call, uaddr(call->n.args[1]), (int)call->n.args[3], &st);
 
-	if (flags & AT_EMPTY_PATH && path_is_empty(call, path))
-		err = stat_descriptor(call, &st);
-	else
-		err = stat_path(call, (int)call->n.args[0], path, !(flags & AT_SYMLINK_NOFOLLOW), &st);
 	return answer_stat(call, err, &st, uaddr(call->n.args[2]));
 }
 
@@ -149,15 +151,9 @@ static int64_t answer_statx(struct call *call, const struct stat *st, uaddr_t ou
 
 int64_t call_statx(struct call *call)
 {
-	uaddr_t path = uaddr(call->n.args[1]);
-	int flags = (int)call->n.args[2];
 	struct stat st;
-	int err;
+	int err = stat_at(call, uaddr(call->n.args[1]), (int)call->n.args[2], &st);
 
-	if (flags & AT_EMPTY_PATH && path_is_empty(call, path))
-		err = stat_descriptor(call, &st);
-	else
-		err = stat_path(call, (int)call->n.args[0], path, !(flags & AT_SYMLINK_NOFOLLOW), &st);
 	if (err)
 		return err == -ENOENT ? CALL_CONTINUE : err;
 	return answer_statx(call, &st, uaddr(call->n.args[4]));
