@@ -77,6 +77,7 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	err = process_identify(s, call, fd);
 	if (!err) {
 		process_call_begin(call);
+		remote_call_begin(call);
 		e = call->is_open ? standin_find(s, &call->stat) : NULL;
 		if (e) {
 			call->file = file_get(e->file);

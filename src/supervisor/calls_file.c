@@ -201,6 +201,7 @@ int64_t call_vector(struct call *call)
 
 int64_t call_exec(struct call *call)
 {
-	remote_exec(call);
-	return CALL_CONTINUE;
+	int err = remote_exec(call);
+
+	return err ? err : CALL_CONTINUE;
 }

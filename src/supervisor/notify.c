@@ -20,6 +20,17 @@ void notify_prepare(int listener)
 	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
 
+/* A worker may be called back by a signal; that is for its receive only. */
+static int retry_ioctl(int listener, unsigned long command, void *arg)
+{
+	int rc;
+
+	do
+		rc = ioctl(listener, command, arg);
+	while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
 int notify_receive(int listener, struct notification *n)
 {
 	/* Room for fields that newer kernels append; the request must be zero. */
@@ -41,7 +52,9 @@ int notify_receive(int listener, struct notification *n)
 
 bool notify_valid(int listener, const struct notification *n)
 {
-	return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0;
+	uint64_t id = n->id;
+
+	return retry_ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 static void send_response(int listener, const struct seccomp_notif_resp *resp)
@@ -53,7 +66,7 @@ static void send_response(int listener, const struct seccomp_notif_resp *resp)
 
 	memset(&u, 0, sizeof(u));
 	u.resp = *resp;
-	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &u.resp);
+	(void)retry_ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &u.resp);
 }
 
 void notify_answer(int listener, const struct notification *n, int64_t result)
@@ -84,7 +97,7 @@ int notify_put_fd(int listener, const struct notification *n, int fd, int number
 		.newfd = number == NOTIFY_ANY_FD ? 0 : (unsigned)number,
 		.newfd_flags = cloexec ? O_CLOEXEC : 0,
 	};
-	int put = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	int put = retry_ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
 	return put < 0 ? -errno : put;
 }

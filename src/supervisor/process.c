@@ -43,6 +43,7 @@ static void process_put(struct process *p)
 {
 	if (--p->refs)
 		return;
+	remote_process_end(p);
 	mm_put(remote_mm_base(p->mm));
 	close(p->pidfd);
 	free(p);

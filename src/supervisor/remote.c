@@ -9,6 +9,7 @@
  * before it looks at writing: either the write sees the execve, or the execve waits until the write has got hold of the
  * memory. A write that then blocks (a page that the client serves itself) has hold of it, which is why the wait is
  * bounded;
+ * - an execve that was let go may take its time, so calls that begin until it is over are told as well;
  * - a write that saw the execve goes through descriptors of the old memory, opened before: /proc/PID/mem, which ignores
  * the protection of pages, after /proc/PID/maps has said that it may be written.
  */
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,7 +38,8 @@
 
 struct remote_mm {
 	struct mm base;
-	int mem; /* /proc/PID/mem: reads nothing once the memory is gone */
+	bool used;
+	int mem; /* /proc/PID/mem: reads nothing once the memory is gone; -1: it could not be opened */
 };
 
 struct old_memory {
@@ -105,6 +108,11 @@ static int remote_copy_out(struct client *client, uaddr_t dst, const void *src, 
 		atomic_store(&call->writing, false);
 		return write_old_memory(call->old_memory, dst, src, n);
 	}
+	/* A caller that was killed is not there to be written to; its number may be another process's by now. */
+	if (!notify_valid(call->supervisor->listener, &call->n)) {
+		atomic_store(&call->writing, false);
+		return -EFAULT;
+	}
 	put = process_vm_writev(call->n.tid, &local, 1, &remote, 1, 0);
 	atomic_store(&call->writing, false);
 	return put == (ssize_t)n ? 0 : -EFAULT;
@@ -118,27 +126,101 @@ static int open_proc(pid_t pid, const char *name, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-/* Under the lock. */
-static void mark_exec(struct call *call)
+static void old_memory_put(struct old_memory *old)
+{
+	if (!old || --old->refs)
+		return;
+	if (old->mem >= 0)
+		close(old->mem);
+	if (old->maps >= 0)
+		close(old->maps);
+	free(old);
+}
+
+static struct old_memory *old_memory_open(pid_t tid)
+{
+	struct old_memory *old = calloc(1, sizeof(*old));
+
+	if (!old)
+		return NULL;
+	old->refs = 1;
+	old->mem = open_proc(tid, "mem", O_RDWR);
+	old->maps = open_proc(tid, "maps", O_RDONLY);
+	return old;
+}
+
+static void give_old_memory(struct call *call, struct old_memory *old)
+{
+	if (call->old_memory)
+		return;
+	old->refs++;
+	call->old_memory = old;
+	atomic_store(&call->exec_tried, true);
+}
+
+/* Is the execve of a thread over? It is if the thread calls again, or is gone (that of a successful one becomes the
+ * leader). */
+static bool exec_is_over(const struct process *p, const struct exec *exec, pid_t caller)
+{
+	char path[64];
+
+	if (exec->tid == caller)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)p->pid, (int)exec->tid);
+	return access(path, F_OK) < 0;
+}
+
+void remote_call_begin(struct call *call)
 {
 	struct process *p = call->process;
-	struct old_memory *old = NULL;
+	struct exec **link = &p->execs;
 
-	p->exec_tried = true;
-	for (struct call *other = p->calls; other; other = other->next) {
-		if (other == call || other->old_memory)
-			continue;
-		if (!old) {
-			old = calloc(1, sizeof(*old));
-			if (!old)
-				return;
-			old->mem = open_proc(call->n.tid, "mem", O_RDWR);
-			old->maps = open_proc(call->n.tid, "maps", O_RDONLY);
+	while (*link) {
+		struct exec *exec = *link;
+
+		if (exec_is_over(p, exec, call->n.tid)) {
+			*link = exec->next;
+			old_memory_put(exec->memory);
+			free(exec);
+		} else {
+			give_old_memory(call, exec->memory);
+			link = &exec->next;
 		}
-		old->refs++;
-		other->old_memory = old;
-		atomic_store(&other->exec_tried, true);
 	}
+}
+
+void remote_process_end(struct process *p)
+{
+	while (p->execs) {
+		struct exec *exec = p->execs;
+
+		p->execs = exec->next;
+		old_memory_put(exec->memory);
+		free(exec);
+	}
+}
+
+/* Under the lock. */
+static int begin_exec(struct call *call)
+{
+	struct process *p = call->process;
+	struct exec *exec = calloc(1, sizeof(*exec));
+
+	if (!exec)
+		return -ENOMEM;
+	exec->tid = call->n.tid;
+	exec->memory = old_memory_open(call->n.tid);
+	if (!exec->memory) {
+		free(exec);
+		return -ENOMEM;
+	}
+	exec->next = p->execs;
+	p->execs = exec;
+	p->exec_tried = true;
+	for (struct call *other = p->calls; other; other = other->next)
+		if (other != call)
+			give_old_memory(other, exec->memory);
+	return 0;
 }
 
 static bool others_write(struct call *call)
@@ -152,30 +234,24 @@ static bool others_write(struct call *call)
 	return writing;
 }
 
-void remote_exec(struct call *call)
+int remote_exec(struct call *call)
 {
 	struct timespec pause = {.tv_nsec = 100000};
+	int err;
 
 	supervisor_lock(call->supervisor);
-	mark_exec(call);
+	err = begin_exec(call);
 	supervisor_unlock(call->supervisor);
-	for (int i = 0; i < EXEC_WAIT_MS * 10 && others_write(call); i++)
+	for (int i = 0; !err && i < EXEC_WAIT_MS * 10 && others_write(call); i++)
 		nanosleep(&pause, NULL);
+	return err;
 }
 
 void remote_call_end(struct call *call)
 {
-	struct old_memory *old = call->old_memory;
-
 	if (call->mm)
 		mm_put(call->mm);
-	if (!old || --old->refs)
-		return;
-	if (old->mem >= 0)
-		close(old->mem);
-	if (old->maps >= 0)
-		close(old->maps);
-	free(old);
+	old_memory_put(call->old_memory);
 }
 
 struct mm *remote_mm_base(struct remote_mm *mm)
@@ -194,12 +270,12 @@ static void remote_mm_release(struct mm *mm)
 
 static const struct mm_ops remote_mm_ops = {.release = remote_mm_release};
 
-/* A byte is read at an address that need not be mapped: only an address space that is gone reads as empty. */
+/* A byte is read where nothing is ever mapped: only an address space that is gone reads as empty. */
 static bool mm_gone(const struct remote_mm *mm)
 {
 	char byte;
 
-	return pread(mm->mem, &byte, 1, 0) == 0;
+	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
 }
 
 struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
@@ -212,28 +288,33 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 	atomic_init(&mm->base.refs, 1);
 	mm->base.serial = ++s->mm_serial;
 	mm->base.pid = pid;
-	mm->mem = open_proc(pid, "mem", O_RDONLY);
+	mm->mem = -1;
 	return mm;
 }
 
-/* After an execve the process may have another memory, or its old one where that failed. Under the lock. */
+/*
+ * Looks which memory the process has now: it is opened at its first use, as many processes only call execve. After an
+ * execve it may be another one, or the old one where that failed. Under the lock.
+ */
 static void renew_mm(struct call *call)
 {
 	struct process *p = call->process;
-	struct remote_mm *mm;
+	struct remote_mm *mm = p->mm;
 
-	if (!p->exec_tried)
+	if (mm->used && !p->exec_tried)
 		return;
-	p->exec_tried = false;
-	if (!mm_gone(p->mm))
-		return;
-	mm = remote_mm_new(call->supervisor, p->pid);
-	if (!mm) {
-		p->exec_tried = true;
-		return;
+	if (mm->used && mm_gone(mm)) {
+		mm = remote_mm_new(call->supervisor, p->pid);
+		if (!mm)
+			return;
+		mm_put(&p->mm->base);
+		p->mm = mm;
 	}
-	mm_put(&p->mm->base);
-	p->mm = mm;
+	if (!mm->used) {
+		mm->used = true;
+		mm->mem = open_proc(call->n.tid, "mem", O_RDONLY);
+	}
+	p->exec_tried = p->execs || mm->mem < 0;
 }
 
 static struct mm *remote_client_mm(struct client *client)
@@ -256,7 +337,9 @@ static int stat_client_fd(struct call *call, int fd, struct stat *st)
 	if (fd < 0)
 		return -EBADF;
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
-	return process_stat(AT_FDCWD, path, st) ? -EBADF : 0;
+	if (process_stat(AT_FDCWD, path, st))
+		return -EBADF;
+	return notify_valid(call->supervisor->listener, &call->n) ? 0 : -EBADF;
 }
 
 static int remote_file(struct client *client, int fd, struct file **file)
@@ -299,6 +382,37 @@ static int fetch_fd(struct call *call, int fd)
 	return own;
 }
 
+/*
+ * Can memory be mapped from the file? Linux takes any file here, and finds out when the memory is used. But to close a
+ * file of a file server asks the server, who may never answer: such a file is not held. What is no mount's is the
+ * kernel's own: a memfd.
+ */
+static bool may_be_memory(struct call *call, int fd)
+{
+	char path[64], line[1024];
+	struct stat st;
+	bool memory = true;
+	FILE *mounts;
+
+	if (stat_client_fd(call, fd, &st) || st.st_dev == call->supervisor->memfd_dev)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)call->n.tid);
+	mounts = fopen(path, "re");
+	while (mounts && fgets(line, sizeof(line), mounts)) {
+		unsigned major_number, minor_number;
+		const char *type = strstr(line, " - ");
+
+		if (sscanf(line, "%*d %*d %u:%u", &major_number, &minor_number) != 2 || !type ||
+		    makedev(major_number, minor_number) != st.st_dev)
+			continue;
+		memory = !strncmp(type, " - tmpfs ", 9) || !strncmp(type, " - hugetlbfs ", 13);
+		break;
+	}
+	if (mounts)
+		fclose(mounts);
+	return memory;
+}
+
 static int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 {
 	struct call *call = call_of(client);
@@ -312,7 +426,7 @@ static int remote_memory_file(struct client *client, int fd, struct memory_file 
 		return err;
 	if (!err)
 		file_put(ours); /* no memory, and holding it would keep it from ever being closed */
-	else
+	else if (may_be_memory(call, fd))
 		own = fetch_fd(call, fd);
 	if (own < -1) {
 		if (own == -EMFILE || own == -ENFILE)

@@ -210,16 +210,23 @@ static uint64_t capabilities_over_exec(void)
 	return mask;
 }
 
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
 /* The supervisor's own signals and limits; the program gets back what was inherited. */
 static int set_up_process(struct server *server)
 {
-	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
-				      SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM, SIGIO};
+	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,   SIGTTIN, SIGTTOU,
+				      SIGUSR1, SIGALRM, SIGIO,   SIGXFSZ, SIGXCPU, SIGVTALRM, SIGPROF};
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction interrupt = {.sa_handler = do_nothing}; /* calls workers of the pool back */
 	sigset_t child;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		sigaction(ignored[i], &ignore, NULL);
+	sigaction(SIGUSR2, &interrupt, NULL);
 	/* SIGCHLD ignored would reap the program behind our back. */
 	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	sigemptyset(&child);

@@ -57,6 +57,18 @@ struct standins {
 static void inotify_ready(struct supervisor *s, struct watch *watch);
 static void queue_ready(struct supervisor *s, struct watch *watch);
 
+static dev_t memfd_device(void)
+{
+	int fd = memfd_create("", MFD_CLOEXEC);
+	struct stat st = {0};
+
+	if (fd >= 0) {
+		(void)fstat(fd, &st);
+		close(fd);
+	}
+	return st.st_dev;
+}
+
 int standins_new(struct supervisor *s, int tree, struct standins **table)
 {
 	struct standins *t = calloc(1, sizeof(*t));
@@ -78,6 +90,7 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 		err = -errno;
 		goto out_close_inotify;
 	}
+	s->memfd_dev = memfd_device();
 	*table = t;
 	return 0;
 

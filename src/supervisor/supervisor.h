@@ -47,9 +47,16 @@ struct supervisor {
 	struct event_stream *events; /* NULL: nobody listens */
 	struct standins *standins;
 	struct processes *processes;
-	struct pool *pool;
 	uint64_t mm_serial;
+	dev_t memfd_dev;   /* what memfds lie on */
 	const char *argv0; /* what the program was called as */
+};
+
+/* An execve that was let go, and the memory that its process had. */
+struct exec {
+	struct exec *next;
+	pid_t tid;
+	struct old_memory *memory;
 };
 
 /* A process that made a trapped call. Guarded by the lock, but for what never changes. */
@@ -59,9 +66,10 @@ struct process {
 	pid_t pid;
 	int pidfd;
 	unsigned refs;
-	bool gone;       /* out of the table */
-	bool exec_tried; /* mm may be another one by now */
-	bool told;       /* a person was told that it cannot be read */
+	bool gone;          /* out of the table */
+	bool exec_tried;    /* mm may be another one by now */
+	struct exec *execs; /* that were let go and may not be over */
+	bool told;          /* a person was told that it cannot be read */
 	struct remote_mm *mm;
 	struct call *calls;                 /* in flight */
 	uint64_t queue_fds[QUEUE_FDS / 64]; /* numbers that are reserved */
