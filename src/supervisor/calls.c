@@ -39,6 +39,7 @@ static const struct trapped trapped_calls[] = {
 	{__NR_preadv2, 0, call_vector},
 	{__NR_pwritev2, 0, call_vector},
 	{__NR_ftruncate, 0, call_ftruncate},
+	{__NR_shutdown, 0, call_shutdown},
 	{__NR_fallocate, 0, call_fallocate},
 	{__NR_execve, NO_FD, call_exec},
 	{__NR_execveat, NO_FD, call_exec},
@@ -134,7 +135,10 @@ void call_handle(struct supervisor *s, const struct notification *n)
 	err = begin(s, &call, t);
 	if (err) {
 		tell_not_served(n, err);
-		notify_continue(s->listener, n);
+		if (err == -ENOMEM || err == -ENFILE)
+			notify_answer(s->listener, n, err); /* what it is, we cannot know */
+		else
+			notify_continue(s->listener, n);
 		return;
 	}
 	result = t->handler(&call);

@@ -199,6 +199,11 @@ int64_t call_vector(struct call *call)
 	return total;
 }
 
+int64_t call_shutdown(struct call *call)
+{
+	return call->file ? -ENOTSOCK : CALL_CONTINUE;
+}
+
 int64_t call_exec(struct call *call)
 {
 	int err = remote_exec(call);

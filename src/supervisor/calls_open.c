@@ -61,10 +61,12 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 
 static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags, uint64_t resolve)
 {
+	/* Who opens to write may well mean a device, and nothing else is opened to write so often. */
+	bool links = call->supervisor->trap_paths || (flags & O_ACCMODE) != O_RDONLY;
 	struct path_target target;
 	int err;
 
-	if (flags & O_PATH || !path_find(call, dirfd, path, &target))
+	if (flags & O_PATH || !path_find(call, dirfd, path, links, &target))
 		return CALL_CONTINUE;
 	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) && !target.beneath)
 		return CALL_CONTINUE;

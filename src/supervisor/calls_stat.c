@@ -59,7 +59,7 @@ static int stat_path(struct call *call, int dirfd, uaddr_t path, bool follow, st
 	struct path_target target;
 	int err;
 
-	if (!call->supervisor->trap_paths || !path_find(call, dirfd, path, &target))
+	if (!call->supervisor->trap_paths || !path_find(call, dirfd, path, true, &target))
 		return -ENOENT;
 	if (target.error)
 		return target.error;
@@ -185,7 +185,7 @@ static int64_t read_link(struct call *call, int dirfd, uaddr_t path, uaddr_t out
 	struct path_target target;
 	size_t length;
 
-	if (size <= 0 || !path_find(call, dirfd, path, &target))
+	if (size <= 0 || !path_find(call, dirfd, path, true, &target))
 		return CALL_CONTINUE;
 	if (target.error)
 		return target.error;

@@ -88,6 +88,17 @@ static void trap_transfer(struct program *p, uint32_t nr, const struct filter_co
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 
+/* Traps nr where first <= argument < first + count. */
+static void trap_range(struct program *p, uint32_t nr, unsigned arg, uint32_t first, uint32_t count)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, nr);
+	load(p, FILTER_ARG(arg));
+	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, first);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, count);
+	verdict(p, SECCOMP_RET_USER_NOTIF);
+	verdict(p, SECCOMP_RET_ALLOW);
+}
+
 static void trap_opens(struct program *p)
 {
 #ifdef __NR_open
@@ -108,6 +119,7 @@ static void trap_descriptors(struct program *p, const struct filter_config *conf
 
 	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
 		trap_transfer(p, (uint32_t)transfers[i], config);
+	trap_range(p, __NR_shutdown, 0, (uint32_t)config->queue_fd, (uint32_t)config->queue_fd_count);
 	trap_masked(p, __NR_ioctl, 1, 0xff00, ';' << 8);
 	trap_masked(p, __NR_mmap, 3, MAP_ANONYMOUS, 0);
 	trap(p, __NR_ftruncate);

@@ -23,9 +23,28 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
+#define REAP_MS 500
+
+/* What the launcher keeps for itself: what cannot be caught, what its own faults raise, and what its terminal does to
+ * it. */
+static const int kept[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGTRAP,
+			   SIGABRT, SIGSYS,  SIGCHLD, SIGTTIN, SIGTTOU, SIGXFSZ, SIGURG};
+
+/* What the terminal sends to the whole group: the program gets it from there. */
+static const int from_terminal[] = {SIGINT, SIGQUIT, SIGTSTP, SIGWINCH, SIGHUP, SIGCONT};
+
+static bool is_in(const int *list, size_t count, int signal)
+{
+	for (size_t i = 0; i < count; i++)
+		if (list[i] == signal)
+			return true;
+	return false;
+}
+
+#define IS_IN(list, signal) is_in(list, sizeof(list) / sizeof(*(list)), signal)
 
 struct launcher {
 	struct inherited inherited;
@@ -42,10 +61,12 @@ static int hold_signals(struct launcher *l)
 	sigset_t held;
 
 	sigemptyset(&held);
-	for (size_t i = 0; i < sizeof(passed_on) / sizeof(*passed_on); i++)
-		if (l->inherited.actions[passed_on[i]].sa_handler != SIG_IGN)
-			sigaddset(&held, passed_on[i]);
+	for (int signal = 1; signal < NSIG; signal++)
+		if (!IS_IN(kept, signal) && l->inherited.actions[signal].sa_handler != SIG_IGN)
+			sigaddset(&held, signal);
 	sigprocmask(SIG_BLOCK, &held, NULL);
+	/* SIGCHLD ignored would take our children's status from us. */
+	sigaction(SIGCHLD, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
 	l->signals = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
 	return l->signals < 0 ? -errno : 0;
 }
@@ -66,13 +87,26 @@ static bool is_stopped(pid_t pid)
 	return state == 'T';
 }
 
+/* Stops this process as a signal does that is held otherwise, so that the shell sees which. */
+static void stop_by(int signal)
+{
+	sigset_t this;
+
+	sigemptyset(&this);
+	sigaddset(&this, signal);
+	raise(signal);
+	sigprocmask(SIG_UNBLOCK, &this, NULL);
+	sigprocmask(SIG_BLOCK, &this, NULL);
+}
+
 static void pass_signals_on(const struct launcher *l)
 {
 	struct signalfd_siginfo info;
 
 	while (read(l->signals, &info, sizeof(info)) == sizeof(info)) {
-		/* What the terminal sends, the program gets from the terminal. */
-		if (info.ssi_code > 0)
+		if (info.ssi_code > 0 && info.ssi_signo == SIGTSTP)
+			stop_by(SIGTSTP);
+		if (info.ssi_code > 0 && IS_IN(from_terminal, (int)info.ssi_signo))
 			continue;
 		/* A shell continues the whole group: then the program goes on already. */
 		if (info.ssi_signo != SIGCONT || is_stopped(l->program))
@@ -92,8 +126,12 @@ static void outlive_supervisor(struct launcher *l)
 	pid_t pid;
 
 	l->status = EXIT_OWN_FAILURE;
-	if (!l->program)
-		return; /* it has said why */
+	if (!l->program) {
+		if (waitpid(l->supervisor, &status, 0) == l->supervisor && WIFSIGNALED(status))
+			log_line("the supervisor was killed by signal %d before the program was started",
+				 WTERMSIG(status));
+		return; /* else it has said why */
+	}
 	log_line("the supervisor was killed: programs under it get ENOSYS from the calls that it served");
 	do
 		pid = waitpid(l->program, &status, 0);
@@ -103,10 +141,20 @@ static void outlive_supervisor(struct launcher *l)
 }
 
 /* Stops as the program has stopped, so that the shell sees it. Where the terminal stopped both, that is over by now. */
-static void stop_too(const struct launcher *l)
+static void stop_too(const struct launcher *l, int signal)
 {
 	if (is_stopped(l->program))
-		raise(SIGSTOP);
+		stop_by(signal == SIGTSTP ? SIGTSTP : SIGSTOP);
+}
+
+/* Not every init reaps what is left to it. But a thread of the supervisor may hang in a file server's hands: no long
+ * wait. */
+static void reap_supervisor(const struct launcher *l)
+{
+	struct timespec pause = {.tv_nsec = 1000000};
+
+	for (int ms = 0; ms < REAP_MS && !waitpid(l->supervisor, NULL, WNOHANG); ms++)
+		nanosleep(&pause, NULL);
 }
 
 /* Returns false once the status to exit with is known. */
@@ -121,15 +169,14 @@ static bool hear(struct launcher *l)
 		outlive_supervisor(l);
 		return false;
 	}
-	/* Not every init reaps what is left to it. */
 	if (report.last)
-		waitpid(l->supervisor, NULL, 0);
+		reap_supervisor(l);
 	switch (report.what) {
 	case REPORT_STARTED:
 		l->program = report.value;
 		return true;
 	case REPORT_STOPPED:
-		stop_too(l);
+		stop_too(l, report.value);
 		return true;
 	case REPORT_ENDED:
 		l->status = status_of(report.value);

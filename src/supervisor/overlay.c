@@ -246,7 +246,7 @@ static int make_tree(void)
 	if (fs < 0)
 		return -errno;
 	if (syscall(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "size", "4k", 0) == 0 &&
-	    syscall(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "0", 0) == 0 &&
+	    syscall(__NR_fsconfig, fs, FSCONFIG_SET_STRING, "nr_inodes", "4000000", 0) == 0 &&
 	    syscall(__NR_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		tree = (int)syscall(__NR_fsmount, fs, FSMOUNT_CLOEXEC, 0);
 	if (tree < 0)

@@ -233,7 +233,7 @@ static bool stays_beneath(const char *path)
 	return true;
 }
 
-bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *target)
+bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct path_target *target)
 {
 	const struct supervisor *s = call->supervisor;
 	char given[PATH_MAX];
@@ -243,7 +243,7 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *t
 	*target = (struct path_target){0};
 	if (remote_string(call, path, given, sizeof(given)) <= 0)
 		return false;
-	if ((!s->trap_paths && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
+	if ((!links && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
 		return false;
 	target->beneath = stays_beneath(given);
 	folder = !*last_word(given) || !strcmp(last_word(given), ".");
@@ -251,7 +251,7 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *t
 		if (find_node(call, full, folder, target) ||
 		    find_descriptor(call, full, target->descriptor, sizeof(target->descriptor)))
 			return true;
-		if (!s->trap_paths || !follow(call, full))
+		if (!links || !follow(call, full))
 			return false;
 		target->linked = true;
 	}

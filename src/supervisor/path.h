@@ -18,10 +18,10 @@ struct path_target {
  * Reads the path at the client's address and finds what it means, seen from the directory dirfd (AT_FDCWD or a
  * descriptor of the client's) and from the client's root. Returns true where it concerns us.
  *
- * Where programs see our nodes themselves, a link of another name is not followed: it leads to the node's place, and
- * the first ioctl tells.
+ * links: a symbolic link of any name is looked at. Without, one that is not named like a node is not: where programs
+ * see our nodes themselves, it leads to the node's place, and the first ioctl tells.
  */
-bool path_find(struct call *call, int dirfd, uaddr_t path, struct path_target *target);
+bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct path_target *target);
 
 /*
  * Is the path empty? False, too, where it cannot be read. A NULL path counts as empty, as with AT_EMPTY_PATH since

@@ -119,29 +119,26 @@ void processes_free(struct processes *t)
 
 int process_status(pid_t pid, const char *field, int base, uint64_t *value)
 {
-	char path[64];
-	char text[4096];
 	size_t length = strlen(field);
-	ssize_t n;
-	int fd;
+	int err = -ENODATA;
+	char *line = NULL;
+	size_t room = 0;
+	char path[64];
+	FILE *status;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	status = fopen(path, "re");
+	if (!status)
 		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return -ESRCH;
-	text[n] = '\0';
-	for (char *line = text; line; line = strchr(line, '\n')) {
-		line += *line == '\n';
+	while (err && getline(&line, &room, status) > 0) {
 		if (!strncmp(line, field, length) && line[length] == ':') {
 			*value = strtoull(line + length + 1, NULL, base);
-			return 0;
+			err = 0;
 		}
 	}
-	return -ENODATA;
+	free(line);
+	fclose(status);
+	return err;
 }
 
 bool process_in_initial_namespace(pid_t pid)
@@ -326,8 +323,12 @@ int process_identify(struct supervisor *s, struct call *call, int fd)
 	}
 	if (!thread) {
 		err = thread_new(s, call->n.tid, &thread);
+		if (err == -EMFILE && t->oldest) {
+			thread_forget(t, t->oldest);
+			err = thread_new(s, call->n.tid, &thread);
+		}
 		if (err || !thread)
-			return err;
+			return err == -EMFILE ? -ENFILE : err;
 		if (fd >= 0)
 			err = stat_fd(thread->fd_dir, fd, &call->stat);
 	} else if (t->newest != thread) {

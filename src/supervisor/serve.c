@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -76,14 +77,14 @@ static void report(struct server *server, int what, int value)
 }
 
 /* Returns after how many ms there is more to do, or -1: only when something happens. */
-static int drain_and_drop(struct supervisor *s)
+static int drain_and_drop(struct supervisor *s, bool stale)
 {
 	struct standin *closed;
 	int timeout;
 
 	supervisor_lock(s);
 	supervisor_drain(s);
-	standins_test_suspects(s, true);
+	standins_test_suspects(s, stale);
 	closed = standins_take_closed(s);
 	timeout = standins_test_timeout(s);
 	supervisor_unlock(s);
@@ -117,7 +118,7 @@ static void program_ended(struct server *server, int status)
 	if (server->ended)
 		return;
 	server->ended = true;
-	drain_and_drop(&server->s);
+	drain_and_drop(&server->s, true);
 	show_events(server);
 	report(server, REPORT_ENDED, status);
 	let_go_of_output(server);
@@ -177,12 +178,14 @@ static void run(struct server *server)
 		[EXEC] = {.events = POLLIN},
 	};
 	int timeout = -1;
+	int happened;
 
 	do {
 		p[EXEC].fd = server->program.failed;
-		if (poll(p, sizeof(p) / sizeof(*p), timeout) < 0 && errno != EINTR)
+		happened = poll(p, sizeof(p) / sizeof(*p), timeout);
+		if (happened < 0 && errno != EINTR)
 			break;
-		timeout = drain_and_drop(&server->s);
+		timeout = drain_and_drop(&server->s, !happened);
 		if (p[EXEC].revents && server->program.failed >= 0)
 			exec_decided(server);
 		if (p[SIGNALS].revents)
@@ -194,7 +197,7 @@ static void run(struct server *server)
 		if (waitpid(server->program.pid, &status, 0) == server->program.pid)
 			program_ended(server, status);
 	}
-	drain_and_drop(&server->s);
+	drain_and_drop(&server->s, true);
 	show_events(server);
 }
 
@@ -237,7 +240,7 @@ static int set_up_process(struct server *server)
 }
 
 /* What only the supervisor does, once the program has been forked off. */
-static void detach(const struct inherited *inherited)
+static void detach(struct supervisor *s, const struct inherited *inherited)
 {
 	struct rlimit limit = inherited->open_files;
 
@@ -247,6 +250,7 @@ static void detach(const struct inherited *inherited)
 	umask(0);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
+	s->fd_limit = limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
 }
 
 /* Under another listener, the paths that the overlay makes would be that one's already. */
@@ -358,7 +362,7 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 	if (err)
 		goto out_report;
 	report(&server, REPORT_STARTED, server.program.pid);
-	detach(inherited);
+	detach(s, inherited);
 	err = start_to_serve(&server);
 	if (err) {
 		log_error(err, "the supervisor cannot start");

@@ -8,7 +8,7 @@
  *
  * The hint comes early: the kernel tells of a close before it takes the file off the counts that a lease looks at. So a
  * stand-in whose lease is refused stays suspect. For FRESH_MS it is tested with each call that comes in, as a program
- * that closes and then calls shall find it closed, and after that now and then.
+ * that closes and then calls shall find it closed, and after that some more times.
  *
  * An event queue is a socket pair, as it needs a poll that waits. Its last close hangs up our end.
  *
@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,13 @@
 
 #include <linux/mount.h>
 
-#define BUCKETS    256U
-#define MAX_OFFSET INT64_MAX
-#define FRESH_MS   20
-#define STALE_MS   1000
+#define BUCKETS       256U
+#define MAX_OFFSET    INT64_MAX
+#define FRESH_MS      20
+#define STALE_MS      100
+#define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
+#define TESTS_AT_ONCE 64
+#define RESERVED_FDS  256 /* that clients cannot make us use up by opening files */
 
 struct standins {
 	struct watch watch; /* of inotify */
@@ -48,7 +52,7 @@ struct standins {
 	_Atomic unsigned next_directory;
 	struct standin *by_inode[BUCKETS];
 	struct standin *by_watch[BUCKETS];
-	struct standin *fresh, *stale; /* suspects */
+	struct suspects fresh, stale;
 	struct standin *closed;
 	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
 	pthread_cond_t dropped;
@@ -79,6 +83,8 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 		return -ENOMEM;
 	t->tree = tree;
 	pthread_cond_init(&t->dropped, NULL);
+	TAILQ_INIT(&t->fresh);
+	TAILQ_INIT(&t->stale);
 	t->watch.ready = inotify_ready;
 	t->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (t->inotify < 0) {
@@ -173,25 +179,14 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-static bool unlink_suspect(struct standin **list, struct standin *e)
-{
-	for (; *list; list = &(*list)->next_suspect) {
-		if (*list == e) {
-			*list = e->next_suspect;
-			return true;
-		}
-	}
-	return false;
-}
-
 static void suspect(struct standins *t, struct standin *e)
 {
+	if (e->suspect)
+		TAILQ_REMOVE(e->suspect, e, suspects);
+	e->suspect = &t->fresh;
 	e->suspected_ns = now_ns();
-	if (e->suspect && !unlink_suspect(&t->stale, e))
-		return; /* fresh already */
-	e->suspect = true;
-	e->next_suspect = t->fresh;
-	t->fresh = e;
+	e->tests = 0;
+	TAILQ_INSERT_TAIL(e->suspect, e, suspects);
 }
 
 static void suspect_all(struct standins *t)
@@ -204,52 +199,58 @@ static void suspect_all(struct standins *t)
 
 static bool is_closed(const struct standin *e)
 {
-	if (fcntl(e->own, F_SETLEASE, F_WRLCK) < 0)
+	int rc = fcntl(e->own, F_SETLEASE, F_WRLCK);
+
+	/* Without CAP_LEASE the file must be ours, and a client may have given it away. */
+	if (rc < 0 && errno == EACCES && fchown(e->own, geteuid(), (gid_t)-1) == 0)
+		rc = fcntl(e->own, F_SETLEASE, F_WRLCK);
+	if (rc < 0)
 		return false;
 	fcntl(e->own, F_SETLEASE, F_UNLCK);
 	return true;
 }
 
-static void test_list(struct supervisor *s, struct standin *list)
+/* Those that were not closed go to the end of a list: still fresh, not any more, or believed to be open. */
+static void test_some(struct supervisor *s, struct suspects *list)
 {
 	struct standins *t = s->standins;
+	struct standin *last = TAILQ_LAST(list, suspects);
 	uint64_t now = now_ns();
-	struct standin *next;
 
-	for (struct standin *e = list; e; e = next) {
-		struct standin **to;
+	for (int i = 0; i < TESTS_AT_ONCE && !TAILQ_EMPTY(list); i++) {
+		struct standin *e = TAILQ_FIRST(list);
 
-		next = e->next_suspect;
+		TAILQ_REMOVE(list, e, suspects);
+		e->suspect = NULL;
 		if (is_closed(e)) {
 			retire(s, e);
-			continue;
+		} else if (now - e->suspected_ns < FRESH_MS * UINT64_C(1000000)) {
+			e->suspect = &t->fresh;
+		} else if (e->tests++ < TESTS_MAX) {
+			e->suspect = &t->stale;
 		}
-		to = now - e->suspected_ns < FRESH_MS * UINT64_C(1000000) ? &t->fresh : &t->stale;
-		e->next_suspect = *to;
-		*to = e;
+		if (e->suspect)
+			TAILQ_INSERT_TAIL(e->suspect, e, suspects);
+		if (e == last)
+			break;
 	}
 }
 
-void standins_test_suspects(struct supervisor *s, bool all)
+void standins_test_suspects(struct supervisor *s, bool stale)
 {
 	struct standins *t = s->standins;
-	struct standin *list = t->fresh;
 
-	t->fresh = NULL;
-	if (list)
-		test_list(s, list);
-	if (!all)
-		return;
-	list = t->stale;
-	t->stale = NULL;
-	test_list(s, list);
+	if (!TAILQ_EMPTY(&t->fresh))
+		test_some(s, &t->fresh);
+	if (stale && !TAILQ_EMPTY(&t->stale))
+		test_some(s, &t->stale);
 }
 
 int standins_test_timeout(const struct supervisor *s)
 {
-	if (s->standins->fresh)
+	if (!TAILQ_EMPTY(&s->standins->fresh))
 		return FRESH_MS / 2;
-	return s->standins->stale ? STALE_MS : -1;
+	return TAILQ_EMPTY(&s->standins->stale) ? -1 : STALE_MS;
 }
 
 static void inotify_ready(struct supervisor *s, struct watch *watch)
@@ -273,18 +274,18 @@ static void inotify_ready(struct supervisor *s, struct watch *watch)
 	}
 }
 
+/* A queue is closed when its socket has hung up. What a client sends, past us or through shutdown(2), means nothing. */
 static void queue_ready(struct supervisor *s, struct watch *watch)
 {
+	char garbage[16384];
 	struct standin *e = (struct standin *)watch;
-	char buf[512];
-	ssize_t n;
+	struct pollfd p = {.fd = e->own};
+	struct epoll_event only_hang_up = {.data.ptr = &e->watch};
 
-	/* Bytes that the client wrote past us, through a duplicate that is not trapped, mean nothing. */
-	do
-		n = recv(e->own, buf, sizeof(buf), MSG_DONTWAIT);
-	while (n > 0);
-	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
 		retire(s, e);
+	else if (recv(e->own, garbage, sizeof(garbage), MSG_DONTWAIT) == 0)
+		epoll_ctl(s->epoll, EPOLL_CTL_MOD, e->own, &only_hang_up);
 }
 
 struct standin *standins_take_closed(struct supervisor *s)
@@ -412,6 +413,12 @@ static int own_shortage(int err)
 	return err == -EMFILE || err == -ENOSPC ? -ENFILE : err;
 }
 
+/* Descriptors are given out lowest first, so the number says how many there are. */
+static bool has_room(const struct supervisor *s, int fd)
+{
+	return s->fd_limit > 2 * RESERVED_FDS ? fd < s->fd_limit - RESERVED_FDS : true;
+}
+
 int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd)
 {
 	struct supervisor *s = call->supervisor;
@@ -430,6 +437,11 @@ int standin_open(struct call *call, const struct node *node, struct file *file, 
 	if (err) {
 		free(e);
 		return own_shortage(err);
+	}
+	if (!has_room(s, e->own)) {
+		close(*client_fd);
+		discard(t, e);
+		return -ENFILE;
 	}
 	err = add_watch(t, e);
 	/* Mode 0 keeps ordinary clients from opening the inode a second time behind our back. */
@@ -465,6 +477,11 @@ int standin_open_queue(struct call *call, struct file *file, int *client_fd)
 	e->open_flags = O_RDWR;
 	e->opener = call->client.pid;
 	e->own = pair[0];
+	if (!has_room(s, e->own)) {
+		close(pair[1]);
+		discard(s->standins, e);
+		return -ENFILE;
+	}
 	e->watch.ready = queue_ready;
 	event.data.ptr = &e->watch;
 	if (fstat(pair[1], &st) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, e->own, &event) < 0) {

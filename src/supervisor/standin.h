@@ -8,15 +8,22 @@
 
 #include "supervisor/supervisor.h"
 
+#include <sys/queue.h>
+
+TAILQ_HEAD(suspects, standin);
+
 struct standin {
 	struct watch watch; /* of an event queue's socket */
-	struct standin *next_inode, *next_watch, *next_closed, *next_dropping, *next_suspect;
+	struct standin *next_inode, *next_watch, *next_closed, *next_dropping;
 	dev_t dev;
 	ino_t ino;
-	int own;      /* our only description of the file, or our end of the queue's socket */
-	int inotify;  /* watch descriptor, or -1 for an event queue */
-	bool suspect; /* a description of it was closed, perhaps the last */
+	int own;     /* our only description of the file, or our end of the queue's socket */
+	int inotify; /* watch descriptor, or -1 for an event queue */
+	/* Where a description of it was closed, perhaps the last, the list of suspects that it is in. */
+	struct suspects *suspect;
+	TAILQ_ENTRY(standin) suspects;
 	uint64_t suspected_ns;
+	unsigned tests;
 	int open_flags;
 	pid_t opener;            /* the process that opened it */
 	unsigned directory;      /* where the file lies in the tree, from 1 */
@@ -52,9 +59,11 @@ void standins_drop(struct supervisor *s, struct standin *list);
  */
 void standins_settle(struct supervisor *s, pid_t opener);
 
-/* Tests those that may have been closed by now; all: also those of which that was thought some time ago. Under the
- * lock. */
-void standins_test_suspects(struct supervisor *s, bool all);
+/*
+ * Tests some of those that may have been closed by now; stale: also of those of which that was thought some time ago.
+ * Under the lock.
+ */
+void standins_test_suspects(struct supervisor *s, bool stale);
 
 /* After how long standins_test_suspects() should be called again, in ms; -1: not without a new close. Under the lock.
  */

@@ -38,6 +38,7 @@ struct supervisor {
 	int listener;
 	int epoll; /* all that is watched: drained under the lock */
 	int queue_fd;
+	int fd_limit;        /* of our own descriptors */
 	bool trap_paths;     /* programs cannot see our nodes but through us */
 	bool user_namespace; /* the programs live in a user namespace of ours ... */
 	uint64_t ambient;    /* ... and have these capabilities outside of it */

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-HANG = 300  # seconds after which what does not end is said to hang
+HANG = 120  # seconds after which what does not end is said to hang
 SETTLE = 20  # seconds that iommuse may take to let go of what a client had
 
 
