@@ -413,6 +413,23 @@ static bool may_be_memory(struct call *call, int fd)
 	return memory;
 }
 
+/* Was the descriptor opened with O_PATH? */
+static bool only_names_a_file(const struct call *call, int fd)
+{
+	char path[64], line[128];
+	bool named = false;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->n.tid, fd);
+	info = fopen(path, "re");
+	while (info && fgets(line, sizeof(line), info))
+		if (!strncmp(line, "flags:", 6))
+			named = strtol(line + 6, NULL, 8) & O_PATH;
+	if (info)
+		fclose(info);
+	return named;
+}
+
 static int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 {
 	struct call *call = call_of(client);
@@ -428,6 +445,8 @@ static int remote_memory_file(struct client *client, int fd, struct memory_file 
 		file_put(ours); /* no memory, and holding it would keep it from ever being closed */
 	else if (may_be_memory(call, fd))
 		own = fetch_fd(call, fd);
+	else if (only_names_a_file(call, fd))
+		return -EBADF;
 	if (own < -1) {
 		if (own == -EMFILE || own == -ENFILE)
 			log_error(own, "no descriptor left for the file that process %d maps", (int)client->pid);

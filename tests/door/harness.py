@@ -248,7 +248,7 @@ class Server:
         self.client("faultq", "busy_until_closed", "--rounds", "20")
         await_that(lambda: not any(n for key, n in self.snapshot().items() if key.startswith("watches")),
                    lambda: f"files are watched and no client has one: {self.snapshot()}")
-        self.baseline = self.snapshot()
+        self.baseline = self.steady_snapshot()
         self.kinds = self.kinds_of_descriptors()
         check(self.supervisor(), "no process of iommuse holds a seccomp listener")
         return self
@@ -302,6 +302,19 @@ class Server:
             link = re.sub(r"\d+", "N", link)
             kinds[link] = kinds.get(link, 0) + 1
         return kinds
+
+    def steady_snapshot(self):
+        """What stays the same for a while: more threads receive for a moment after the crowd."""
+        seen = [self.snapshot(), time.monotonic()]
+
+        def steady():
+            now = self.snapshot()
+            if now != seen[0]:
+                seen[:] = [now, time.monotonic()]
+            return time.monotonic() - seen[1] > 0.3
+
+        await_that(steady, lambda: f"does not come to rest: {self.snapshot()}")
+        return seen[0]
 
     def snapshot(self):
         state = {"processes": len(descendants()), **self.door.left_behind()}
