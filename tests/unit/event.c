@@ -386,9 +386,17 @@ static void a_ring_serves_its_own_stream_and_no_later_one(void)
 	pthread_join(thread, NULL);
 }
 
+struct once {
+	struct event_stream *events;
+	_Atomic unsigned done; /* threads that have announced, and may be on their way out */
+};
+
 static void *announce_once(void *context)
 {
-	announce(context, 0, 1);
+	struct once *once = context;
+
+	announce(once->events, 0, 1);
+	atomic_fetch_add(&once->done, 1);
 	return NULL;
 }
 
@@ -397,12 +405,13 @@ static void threads_may_end_while_the_stream_is_freed(void)
 	struct tally tally = {0};
 
 	for (uint64_t round = 1; round <= 100; round++) {
-		struct event_stream *events = stream_with(count, &tally);
-		pthread_t thread[2] = {start(announce_once, events), start(announce_once, events)};
+		struct once once = {.events = stream_with(count, &tally)};
+		pthread_t thread[2] = {start(announce_once, &once), start(announce_once, &once)};
 
-		while (atomic_load(&tally.of_object[0]) < 2 * round)
+		while (atomic_load(&once.done) < 2)
 			sched_yield();
-		event_stream_free(events);
+		event_stream_free(once.events);
+		EXPECT(atomic_load(&tally.of_object[0]) == 2 * round);
 		pthread_join(thread[0], NULL);
 		pthread_join(thread[1], NULL);
 	}
