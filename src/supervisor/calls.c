@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "client/file.h"
+#include "supervisor/exec.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
 #include "supervisor/standin.h"
@@ -78,7 +79,7 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	err = process_identify(s, call, fd);
 	if (!err) {
 		process_call_begin(call);
-		remote_call_begin(call);
+		exec_call_begin(call);
 		e = call->is_open ? standin_find(s, &call->stat) : NULL;
 		if (e) {
 			call->file = file_get(e->file);
@@ -98,6 +99,7 @@ static void end(struct call *call)
 	supervisor_lock(call->supervisor);
 	process_call_end(call);
 	remote_call_end(call);
+	exec_call_end(call);
 	supervisor_unlock(call->supervisor);
 	if (call->file)
 		file_put(call->file);

@@ -3,8 +3,8 @@
 #include "supervisor/calls.h"
 
 #include "client/file.h"
+#include "supervisor/exec.h"
 #include "supervisor/overlay.h"
-#include "supervisor/remote.h"
 #include "supervisor/standin.h"
 #include "system/system.h"
 
@@ -206,7 +206,7 @@ int64_t call_shutdown(struct call *call)
 
 int64_t call_exec(struct call *call)
 {
-	int err = remote_exec(call);
+	int err = exec_let_go(call);
 
 	return err ? err : CALL_CONTINUE;
 }

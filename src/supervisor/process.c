@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "supervisor/process.h"
 
+#include "supervisor/exec.h"
 #include "supervisor/remote.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static void process_put(struct process *p)
 {
 	if (--p->refs)
 		return;
-	remote_process_end(p);
+	exec_process_end(p);
 	mm_put(remote_mm_base(p->mm));
 	close(p->pidfd);
 	free(p);

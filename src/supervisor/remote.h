@@ -10,18 +10,7 @@ struct remote_mm;
 /* Makes a call's client the process that waits in it. */
 void remote_client_init(struct call *call);
 
-/*
- * A process is about to replace its memory: no call of it that is in flight, or begins until that is over, writes a
- * reply into the new one. They write into the old one, through what is opened here, or nowhere. Waits for copies that
- * have begun. call is the one that does it. Returns 0, or -ENOMEM.
- */
-int remote_exec(struct call *call);
-
-/* Tells a call that begins of an execve that is under way. Under the lock. */
-void remote_call_begin(struct call *call);
-
-/* Drops what a call, or a process, has of its memory. Under the lock. */
-void remote_process_end(struct process *p);
+/* Drops what a call has of its client's memory. */
 void remote_call_end(struct call *call);
 
 /* The address space that a process has now, with a reference. NULL: no memory. Under the lock. */

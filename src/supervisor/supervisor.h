@@ -53,13 +53,6 @@ struct supervisor {
 	const char *argv0; /* what the program was called as */
 };
 
-/* An execve that was let go, and the memory that its process had. */
-struct exec {
-	struct exec *next;
-	pid_t tid;
-	struct old_memory *memory;
-};
-
 /* A process that made a trapped call. Guarded by the lock, but for what never changes. */
 struct process {
 	struct watch watch; /* of pidfd */
@@ -89,7 +82,7 @@ struct call {
 	struct stat stat;        /* of the descriptor, where one was looked up */
 	bool is_open;            /* the descriptor exists */
 
-	/* A process that replaces its memory (execve) must not get a reply into the new one: see remote.c. */
+	/* A process that replaces its memory (execve) must not get a reply into the new one: see exec.c. */
 	_Atomic bool writing;
 	_Atomic bool exec_tried;
 	struct old_memory *old_memory;

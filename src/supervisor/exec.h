@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* execve, which puts another memory behind the number of a process while we answer its calls. */
+#ifndef IOMMUSE_SUPERVISOR_EXEC_H
+#define IOMMUSE_SUPERVISOR_EXEC_H
+
+#include "supervisor/supervisor.h"
+
+/*
+ * A process is about to replace its memory: no call of it that is in flight, or begins until that is over, writes a
+ * reply into the new one. They write into the old one, through what is opened here, or nowhere. Waits for copies that
+ * have begun. call is the one that does it. Returns 0, or -ENOMEM. Without the lock.
+ */
+int exec_let_go(struct call *call);
+
+/* Tells a call that begins of an execve that is under way. Under the lock. */
+void exec_call_begin(struct call *call);
+
+/* Writes into the memory that the process of a call had before the execve that the call was told of. 0 or -EFAULT. */
+int exec_write_old(const struct call *call, uaddr_t dst, const void *src, size_t n);
+
+/* Drops what a call, or a process, has of this. Under the lock. */
+void exec_call_end(struct call *call);
+void exec_process_end(struct process *p);
+
+#endif

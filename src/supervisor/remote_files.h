@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The descriptors of a client that is another process: the operations of client/client.h for them. */
+#ifndef IOMMUSE_SUPERVISOR_REMOTE_FILES_H
+#define IOMMUSE_SUPERVISOR_REMOTE_FILES_H
+
+#include "supervisor/supervisor.h"
+
+int remote_file(struct client *client, int fd, struct file **file);
+int remote_memory_file(struct client *client, int fd, struct memory_file **out);
+int remote_fd_reserve(struct client *client, struct file *file);
+int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags);
+void remote_fd_unreserve(struct client *client, int fd, struct file *file);
+
+#endif
