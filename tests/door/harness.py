@@ -235,11 +235,13 @@ def controller():
 
 
 class Server:
-    def __init__(self, door):
+    """A controller, and what iommuse has at its start. Further arguments are those of subprocess.Popen, for iommuse."""
+
+    def __init__(self, door, **kw):
         self.door = door
         self.before = door.left_behind()
         self.process = door.start(sys.executable, os.path.abspath(__file__), stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE)
+                                  stdout=subprocess.PIPE, **kw)
 
     def __enter__(self):
         # What iommuse makes once, for the first client or the first crowd of them, is no leak.
@@ -303,19 +305,6 @@ class Server:
             kinds[link] = kinds.get(link, 0) + 1
         return kinds
 
-    def steady_snapshot(self):
-        """What stays the same for a while: more threads receive for a moment after the crowd."""
-        seen = [self.snapshot(), time.monotonic()]
-
-        def steady():
-            now = self.snapshot()
-            if now != seen[0]:
-                seen[:] = [now, time.monotonic()]
-            return time.monotonic() - seen[1] > 0.3
-
-        await_that(steady, lambda: f"does not come to rest: {self.snapshot()}")
-        return seen[0]
-
     def snapshot(self):
         state = {"processes": len(descendants()), **self.door.left_behind()}
         for i, pid in enumerate(self.door.iommuse_processes()):
@@ -327,6 +316,18 @@ class Server:
             state[f"watches of process {i}"] = watches
             state[f"mounts of process {i}"] = len(read_text(f"/proc/{pid}/mountinfo").splitlines())
         return state
+
+    def steady_snapshot(self):
+        """One that is the same for a while: threads that were needed for a moment may be there a little longer."""
+        last = {"now": None}
+
+        def is_steady():
+            before, last["now"] = last["now"], self.snapshot()
+            time.sleep(0.2)
+            return before == last["now"]
+
+        await_that(is_steady, "what iommuse has goes on changing")
+        return last["now"]
 
     def expect_no_leak(self, what):
         last = {}

@@ -19,7 +19,7 @@
 
 #include <linux/userfaultfd.h>
 
-enum { PAGE = 4096, MOST = 64 };
+enum { PAGE = 4096, MOST = 256 };
 
 struct stall {
 	const char *what;
