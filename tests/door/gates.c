@@ -114,7 +114,7 @@ static void answer_fault(struct test *t, const struct caller *c, int page, const
 		.dst = address(c->pages + (size_t)page * PAGE), .src = address(content), .len = PAGE};
 
 	memset(content, 0, sizeof(content));
-	strcpy(content, text);
+	memcpy(content, text, strlen(text));
 	SAME(t, ERR(ioctl(c->uffd, UFFDIO_COPY, &copy)), 0);
 }
 
