@@ -113,8 +113,7 @@ static void answer_fault(struct test *t, const struct caller *c, int page, const
 	struct uffdio_copy copy = {
 		.dst = address(c->pages + (size_t)page * PAGE), .src = address(content), .len = PAGE};
 
-	memset(content, 0, sizeof(content));
-	memcpy(content, text, strlen(text));
+	snprintf(content, sizeof(content), "%s", text);
 	SAME(t, ERR(ioctl(c->uffd, UFFDIO_COPY, &copy)), 0);
 }
 
