@@ -64,7 +64,7 @@ void supervisor_drain(struct supervisor *s)
 			watch->ready(s, watch);
 		}
 	} while (n == 32);
-	standins_test_suspects(s, false);
+	standins_test_suspects(s);
 }
 
 static void report(struct server *server, int what, int value)
@@ -77,14 +77,13 @@ static void report(struct server *server, int what, int value)
 }
 
 /* Returns after how many ms there is more to do, or -1: only when something happens. */
-static int drain_and_drop(struct supervisor *s, bool stale)
+static int drain_and_drop(struct supervisor *s)
 {
 	struct standin *closed;
 	int timeout;
 
 	supervisor_lock(s);
 	supervisor_drain(s);
-	standins_test_suspects(s, stale);
 	closed = standins_take_closed(s);
 	timeout = standins_test_timeout(s);
 	supervisor_unlock(s);
@@ -118,7 +117,7 @@ static void program_ended(struct server *server, int status)
 	if (server->ended)
 		return;
 	server->ended = true;
-	drain_and_drop(&server->s, true);
+	drain_and_drop(&server->s);
 	show_events(server);
 	report(server, REPORT_ENDED, status);
 	let_go_of_output(server);
@@ -178,14 +177,12 @@ static void run(struct server *server)
 		[EXEC] = {.events = POLLIN},
 	};
 	int timeout = -1;
-	int happened;
 
 	do {
 		p[EXEC].fd = server->program.failed;
-		happened = poll(p, sizeof(p) / sizeof(*p), timeout);
-		if (happened < 0 && errno != EINTR)
+		if (poll(p, sizeof(p) / sizeof(*p), timeout) < 0 && errno != EINTR)
 			break;
-		timeout = drain_and_drop(&server->s, !happened);
+		timeout = drain_and_drop(&server->s);
 		if (p[EXEC].revents && server->program.failed >= 0)
 			exec_decided(server);
 		if (p[SIGNALS].revents)
@@ -197,7 +194,7 @@ static void run(struct server *server)
 		if (waitpid(server->program.pid, &status, 0) == server->program.pid)
 			program_ended(server, status);
 	}
-	drain_and_drop(&server->s, true);
+	drain_and_drop(&server->s);
 	show_events(server);
 }
 

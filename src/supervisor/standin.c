@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +52,14 @@ struct standins {
 	struct standin *by_inode[BUCKETS];
 	struct standin *by_watch[BUCKETS];
 	struct suspects fresh, stale;
+	uint64_t stale_test_ns; /* when stale ones are tested next */
 	struct standin *closed;
 	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
 	pthread_cond_t dropped;
 };
 
 static void inotify_ready(struct supervisor *s, struct watch *watch);
-static void queue_ready(struct supervisor *s, struct watch *watch);
+static void queue_hung_up(struct supervisor *s, struct watch *watch);
 
 static dev_t memfd_device(void)
 {
@@ -236,14 +236,20 @@ static void test_some(struct supervisor *s, struct suspects *list)
 	}
 }
 
-void standins_test_suspects(struct supervisor *s, bool stale)
+void standins_test_suspects(struct supervisor *s)
 {
 	struct standins *t = s->standins;
+	uint64_t now;
 
 	if (!TAILQ_EMPTY(&t->fresh))
 		test_some(s, &t->fresh);
-	if (stale && !TAILQ_EMPTY(&t->stale))
-		test_some(s, &t->stale);
+	if (TAILQ_EMPTY(&t->stale))
+		return;
+	now = now_ns();
+	if (now < t->stale_test_ns)
+		return;
+	t->stale_test_ns = now + STALE_MS * UINT64_C(1000000);
+	test_some(s, &t->stale);
 }
 
 int standins_test_timeout(const struct supervisor *s)
@@ -274,18 +280,10 @@ static void inotify_ready(struct supervisor *s, struct watch *watch)
 	}
 }
 
-/* A queue is closed when its socket has hung up. What a client sends, past us or through shutdown(2), means nothing. */
-static void queue_ready(struct supervisor *s, struct watch *watch)
+/* Nothing else is watched for: what a client sends past us stays in the socket. */
+static void queue_hung_up(struct supervisor *s, struct watch *watch)
 {
-	char garbage[16384];
-	struct standin *e = (struct standin *)watch;
-	struct pollfd p = {.fd = e->own};
-	struct epoll_event only_hang_up = {.data.ptr = &e->watch};
-
-	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
-		retire(s, e);
-	else if (recv(e->own, garbage, sizeof(garbage), MSG_DONTWAIT) == 0)
-		epoll_ctl(s->epoll, EPOLL_CTL_MOD, e->own, &only_hang_up);
+	retire(s, (struct standin *)watch);
 }
 
 struct standin *standins_take_closed(struct supervisor *s)
@@ -462,7 +460,7 @@ int standin_open_queue(struct call *call, struct file *file, int *client_fd)
 {
 	struct supervisor *s = call->supervisor;
 	struct standin *e = calloc(1, sizeof(*e));
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP};
+	struct epoll_event event = {0}; /* of hanging up it tells unasked */
 	struct stat st = {0};
 	int pair[2];
 
@@ -482,7 +480,7 @@ int standin_open_queue(struct call *call, struct file *file, int *client_fd)
 		discard(s->standins, e);
 		return -ENFILE;
 	}
-	e->watch.ready = queue_ready;
+	e->watch.ready = queue_hung_up;
 	event.data.ptr = &e->watch;
 	if (fstat(pair[1], &st) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, e->own, &event) < 0) {
 		int err = -errno;

@@ -59,11 +59,8 @@ void standins_drop(struct supervisor *s, struct standin *list);
  */
 void standins_settle(struct supervisor *s, pid_t opener);
 
-/*
- * Tests some of those that may have been closed by now; stale: also of those of which that was thought some time ago.
- * Under the lock.
- */
-void standins_test_suspects(struct supervisor *s, bool stale);
+/* Tests some of those that may have been closed by now. Under the lock. */
+void standins_test_suspects(struct supervisor *s);
 
 /* After how long standins_test_suspects() should be called again, in ms; -1: not without a new close. Under the lock.
  */
