@@ -16,15 +16,17 @@
 #include <stdint.h>
 
 enum event_type {
-	EVENT_OPEN = 1, /* a node was opened: file; text names the node */
-	EVENT_CLOSE,    /* the last descriptor of file is gone */
-	EVENT_CALL,     /* an ioctl ended: file, call */
-	EVENT_OBJECT,   /* an object of an iommufd was made: file, object */
-	EVENT_DESTROY,  /* an object went: file, object */
-	EVENT_MAP,      /* a range was mapped: file, map */
-	EVENT_UNMAP,    /* a range was unmapped: file, map */
-	EVENT_MESSAGE,  /* something that a person should know: text */
-	EVENT_LOST,     /* made by the stream itself: nothing but the number of lost records; it has no number */
+	EVENT_OPEN = 1,  /* a node was opened: file; text names the node */
+	EVENT_CLOSE,     /* the last descriptor of file is gone */
+	EVENT_CALL,      /* an ioctl ended: file, call */
+	EVENT_OBJECT,    /* an object of an iommufd was made: file, object */
+	EVENT_DESTROY,   /* an object went: file, object */
+	EVENT_MAP,       /* a range was mapped: file, map */
+	EVENT_UNMAP,     /* a range was unmapped: file, map */
+	EVENT_MESSAGE,   /* something that a person should know: text */
+	EVENT_ATTACH,    /* a device or PASID was attached to a page table, hwpt 0: detached: file, attach */
+	EVENT_DMA_FAULT, /* DMA was blocked: dma */
+	EVENT_LOST,      /* made by the stream itself: nothing but the number of lost records; it has no number */
 };
 
 #define EVENT_ARG_MAX 96
@@ -60,6 +62,18 @@ struct event {
 			uint64_t count;  /* areas, where one record stands for several */
 			uint64_t bytes;  /* their lengths together; 0: [iova, last] has no gaps, or is everything */
 		} map;
+		struct {
+			uint32_t device; /* id */
+			uint32_t hwpt;   /* id; 0: none */
+			uint32_t pasid;
+		} attach;
+		struct {
+			uint64_t iova, length;
+			uint32_t pasid;
+			uint32_t access; /* enum dma_access */
+			uint32_t reason; /* enum dma_fault_reason */
+			char device[32];
+		} dma;
 		char text[EVENT_ARG_MAX + 24];
 	};
 };

@@ -242,6 +242,32 @@ int id_table_kill(const struct id_table *table, uint32_t id, void **value)
 	return 0;
 }
 
+bool id_hide(struct id_slot *slot)
+{
+	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+
+	do {
+		if (state_of(word) != STATE_LIVE)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word - STATE_LIVE + STATE_RESERVED,
+							memory_order_acquire, memory_order_relaxed));
+	return true;
+}
+
+bool id_put_last(struct id_slot *slot)
+{
+	uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
+	uint64_t next;
+	bool last;
+
+	do {
+		last = state_of(word) == STATE_LIVE && users_of(word) == 2;
+		next = last ? make_word(1, kind_of(word), STATE_RESERVED) : word - ONE_USER;
+	} while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, next, memory_order_acq_rel,
+							memory_order_relaxed));
+	return last;
+}
+
 void id_table_release(struct id_table *table, uint32_t id)
 {
 	struct id_node *node;

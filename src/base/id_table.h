@@ -61,6 +61,16 @@ uint32_t id_users(const struct id_slot *slot);
  */
 int id_table_kill(const struct id_table *table, uint32_t id, void **value);
 
+/*
+ * Drops a user of a live id. Returns true where that leaves the one for being there: it is taken out of sight as by
+ * id_table_kill(), and its value belongs to the caller.
+ */
+bool id_put_last(struct id_slot *slot);
+
+/* Takes a live id out of sight whatever uses it: it is reserved again, and nobody is added to its users. Returns false
+ * if it is not live. For who owns the value; id_table_kill() does not succeed afterwards. */
+bool id_hide(struct id_slot *slot);
+
 /* Frees a reserved id with one user for the next id_table_reserve(). */
 void id_table_release(struct id_table *table, uint32_t id);
 

@@ -10,6 +10,7 @@
 #include "base/line.h"
 #include "base/range_map.h"
 #include "check/decode.h"
+#include "hwpt/device.h"
 #include "iommufd/object.h"
 
 #include <errno.h>
@@ -312,6 +313,56 @@ static void show_call(struct trace *trace, struct traced_file *file, const struc
 	show(trace, &line);
 }
 
+/* The call that did it ends later, so this comes before its line. */
+static void show_attach(struct trace *trace, const struct traced_file *file, const struct event *event)
+{
+	struct line line;
+
+	begin(&line, event->pid || !file ? event->pid : file->pid, event->tid);
+	add_file(&line, file, event->file, event->fd >= 0 || !file ? event->fd : file->fd);
+	line_add(&line, " device %" PRIu32, event->attach.device);
+	if (event->attach.pasid)
+		line_add(&line, " PASID %" PRIu32, event->attach.pasid);
+	if (event->attach.hwpt)
+		line_add(&line, " is attached to hwpt %" PRIu32, event->attach.hwpt);
+	else
+		line_add(&line, " is detached");
+	show(trace, &line);
+}
+
+static const char *reason_of(uint32_t reason)
+{
+	switch (reason) {
+	case DMA_FAULT_NO_DOMAIN:
+		return "nothing is attached";
+	case DMA_FAULT_NOT_MAPPED:
+		return "not mapped";
+	case DMA_FAULT_READ_ONLY:
+		return "mapped for reading only";
+	case DMA_FAULT_WRITE_ONLY:
+		return "mapped for writing only";
+	case DMA_FAULT_MEMORY:
+		return "the memory behind it is gone";
+	default:
+		return "no reason is known";
+	}
+}
+
+static void show_dma_fault(struct trace *trace, const struct event *event)
+{
+	const int limit = sizeof(event->dma.device);
+	struct line line;
+
+	begin(&line, event->pid, event->tid);
+	line_add(&line, "%.*s", limit, event->dma.device);
+	if (event->dma.pasid)
+		line_add(&line, " PASID %" PRIu32, event->dma.pasid);
+	line_add(&line, ": DMA %s of ", event->dma.access == DMA_WRITE ? "write" : "read");
+	line_add_bytes(&line, event->dma.length);
+	line_add(&line, " at %#" PRIx64 " was blocked: %s", event->dma.iova, reason_of(event->dma.reason));
+	show(trace, &line);
+}
+
 static void show_message(struct trace *trace, const struct event *event)
 {
 	const int limit = sizeof(event->text);
@@ -379,6 +430,12 @@ void trace_event(void *context, const struct event *event, uint64_t lost)
 		return;
 	case EVENT_MESSAGE:
 		show_message(trace, event);
+		return;
+	case EVENT_ATTACH:
+		show_attach(trace, file, event);
+		return;
+	case EVENT_DMA_FAULT:
+		show_dma_fault(trace, event);
 		return;
 	default:
 		if (file)

@@ -19,11 +19,14 @@ static const struct choice overlays[] = {
 static const struct choice memlocks[] = {
 	{"report", MEMLOCK_REPORT}, {"enforce", MEMLOCK_ENFORCE}, {"off", MEMLOCK_OFF}, {NULL, 0}};
 
-enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_SELFTEST };
+static const struct choice pins[] = {{"follow", PIN_FOLLOW}, {"share", PIN_SHARE}, {NULL, 0}};
+
+enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_PIN, OPTION_SELFTEST };
 
 static const struct option long_options[] = {
 	{"overlay", required_argument, NULL, OPTION_OVERLAY},
 	{"memlock", required_argument, NULL, OPTION_MEMLOCK},
+	{"pin", required_argument, NULL, OPTION_PIN},
 	{"selftest", no_argument, NULL, OPTION_SELFTEST},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -39,6 +42,8 @@ void run_usage(void)
 	       "  --selftest                      switch on IOMMU_TEST_CMD, as CONFIG_IOMMUFD_TEST does\n"
 	       "  --memlock=report|enforce|off    count locked memory as Linux would and say so; refuse as Linux\n"
 	       "                                  would; neither\n"
+	       "  --pin=follow|share              find private memory in the program when a device uses it, or make\n"
+	       "                                  it shared with iommuse, so that it stays when it is unmapped\n"
 	       "  -v, --verbose                   print one line a call, decoded, on standard error\n"
 	       "  -h, --help                      print this\n\n"
 	       "Exit status: the program's own, 128+N where signal N ended it, 125 where iommuse failed,\n"
@@ -73,6 +78,10 @@ static int apply(struct launch_options *options, int option, const char *value)
 		chosen = choose("memlock", memlocks, value);
 		options->memlock = chosen < 0 ? MEMLOCK_REPORT : (enum memlock_policy)chosen;
 		return chosen < 0 ? -1 : 0;
+	case OPTION_PIN:
+		chosen = choose("pin", pins, value);
+		options->pin = chosen < 0 ? PIN_FOLLOW : (enum pin_mode)chosen;
+		return chosen < 0 ? -1 : 0;
 	case OPTION_SELFTEST:
 		options->selftest = true;
 		return 0;
@@ -86,7 +95,7 @@ static int apply(struct launch_options *options, int option, const char *value)
 
 int run_main(int argc, char **argv)
 {
-	struct launch_options options = {.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT};
+	struct launch_options options = {.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT, .pin = PIN_FOLLOW};
 	int option;
 
 	opterr = 0;

@@ -23,8 +23,12 @@
 #include <string.h>
 #include <sys/types.h>
 
+struct account_user;
+struct accounts;
 struct client;
 struct file;
+struct memory_query;
+struct memory_run;
 
 /* An address space: identity that outlives the reuse of a pid. Whoever maps memory holds a reference. */
 struct mm {
@@ -32,10 +36,34 @@ struct mm {
 	_Atomic unsigned refs;
 	uint64_t serial; /* never reused within a system */
 	pid_t pid;       /* the process that it was seen in first; for people to read */
+
+	/* Locked memory; see client/account.h. accounts NULL: nothing is counted. */
+	struct accounts *accounts;
+	struct account_user *user;
+	_Atomic uint64_t pinned, locked; /* pages: VmPin, and this system's part of VmLck */
 };
 
+/* What an address space can do beyond a call. Any thread may call these; no lock may be held while calling read or
+ * write, as the memory's owner can make them take for ever. */
 struct mm_ops {
 	void (*release)(struct mm *mm);
+
+	/*
+	 * Finds the memory at va as pinning would, and holds it where it can be held. va and length are in whole pages,
+	 * length > 0. Stores a run of at most length bytes, whose hold is the caller's. The query may be NULL. Returns
+	 * 0, or -EFAULT: nothing is there, it may not be written (write), its kind cannot be pinned, or the address
+	 * space is gone; -EOPNOTSUPP: fsdax; -ENOMEM, -ENFILE.
+	 */
+	int (*pin)(struct mm *mm, struct memory_query *query, uaddr_t va, uint64_t length, bool write,
+		   struct memory_run *run);
+
+	/* Copy memory as the process itself would access it; return how many bytes came before the first that cannot
+	 * be. */
+	size_t (*read)(struct mm *mm, void *dst, uaddr_t src, size_t n);
+	size_t (*write)(struct mm *mm, uaddr_t dst, const void *src, size_t n);
+
+	/* RLIMIT_MEMLOCK of its process, in pages; UINT64_MAX: none. */
+	uint64_t (*memlock_limit)(struct mm *mm);
 };
 
 static inline struct mm *mm_get(struct mm *mm)
@@ -50,11 +78,17 @@ static inline void mm_put(struct mm *mm)
 		mm->ops->release(mm);
 }
 
-/* A file of the client's that is not one of ours: memory to map (a memfd, hugetlbfs, a dma-buf). Counted. */
+struct dmabuf;
+struct file_region;
+struct holds;
+
+/* Memory to map that is a file of the client's (a memfd, hugetlbfs), or a dma-buf of ours. Counted. */
 struct memory_file {
 	_Atomic unsigned refs;
-	int fd; /* a descriptor of this process for it; -1: one of our own files, which is no memory */
+	int fd; /* a descriptor of this process for it; -1: no memory, or a dma-buf */
 	void (*release)(struct memory_file *file); /* NULL: closes fd, frees the structure, which malloc() made */
+	struct dmabuf *dmabuf;                     /* client/dmabuf.h; NULL: none */
+	struct holds *holds; /* where its mappings are found again (client/holds.h), outlives it; NULL: nowhere */
 };
 
 void memory_file_put(struct memory_file *file);
@@ -88,6 +122,13 @@ struct client_ops {
 	int (*fd_reserve)(struct client *client, struct file *file);
 	int (*fd_install)(struct client *client, int fd, struct file *file, int o_flags);
 	void (*fd_unreserve)(struct client *client, int fd, struct file *file);
+
+	/*
+	 * Makes [offset, offset + length) of one of our files memory that clients can map, whole pages, zeroed. The
+	 * region is the caller's to release. Returns 0, -ENOMEM, -ENFILE.
+	 */
+	int (*region_new)(struct client *client, struct file *file, uint64_t offset, uint64_t length,
+			  struct file_region **region);
 
 	/* Does it have this CAP_* in the initial user namespace? */
 	bool (*capable)(struct client *client, int cap);

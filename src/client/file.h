@@ -10,11 +10,24 @@
 #include "base/types.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 struct client;
 struct file;
+struct memory_file;
+
+/* A part of a file that clients can map, whole. client_ops->region_new() makes it. */
+struct file_region {
+	uint64_t offset, length;
+	void *memory; /* the same bytes in this process */
+	int fd;       /* what a client in this process maps, at fd_offset; -1: it is somebody else's business */
+	uint64_t fd_offset;
+	bool (*mapped)(struct file_region *region); /* does anybody have it mapped? */
+	void (*release)(struct file_region *region);
+};
 
 /*
  * All return -errno on failure. A NULL entry is what Linux does without it: ioctl -ENOTTY, read, write -EINVAL,
@@ -30,8 +43,12 @@ struct file_ops {
 	ssize_t (*read)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
 	ssize_t (*write)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
 	unsigned (*poll)(struct file *file); /* POLLIN, POLLOUT, ... that hold now */
-	/* Checks a mapping of length bytes at offset with PROT_* and MAP_*: 0 where host memory stands behind it. */
-	int (*mmap)(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset);
+	/* Checks a mapping of length bytes at offset with PROT_* and MAP_*. Returns 0 and the region that is to be
+	 * mapped, which lives as long as the file, or until who made it releases it. */
+	int (*mmap)(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset,
+		    struct file_region **region);
+	/* The file as memory to be mapped for DMA: a dma-buf. NULL: it is none. Returns 0 or -errno. */
+	int (*memory)(struct file *file, struct memory_file **memory);
 	/* The last descriptor is gone: it may still be pinned by others. Optional. */
 	void (*closed)(struct file *file);
 	/* The last reference is gone: frees the file. */
@@ -42,13 +59,28 @@ struct file {
 	const struct file_ops *ops;
 	_Atomic unsigned refs;
 	uint64_t serial; /* names the file in events; never reused within a system */
+	/* Set by who made a descriptor for it: what poll says may have changed. Called without locks, from any thread.
+	 */
+	void (*_Atomic poll_changed)(struct file *file);
+	void *poll_context; /* its own; set before it */
 };
+
+/* To be called after each change of what ops->poll says, by the queue's owner, without locks. */
+static inline void file_poll_changed(struct file *file)
+{
+	void (*changed)(struct file *) = atomic_load_explicit(&file->poll_changed, memory_order_acquire);
+
+	if (changed)
+		changed(file);
+}
 
 static inline void file_init(struct file *file, const struct file_ops *ops)
 {
 	file->ops = ops;
 	atomic_init(&file->refs, 1);
 	file->serial = 0;
+	atomic_init(&file->poll_changed, NULL);
+	file->poll_context = NULL;
 }
 
 static inline struct file *file_get(struct file *file)

@@ -3,6 +3,8 @@
 #include "client/local.h"
 
 #include "client/file.h"
+#include "client/local_mm.h"
+#include "client/local_region.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,33 +32,10 @@ static struct local *local_of(struct client *client)
 	return ((struct local_client *)client)->local;
 }
 
-/* The process's own number is asked for each time: after fork() it is another one. */
-static size_t copy_page_wise(void *dst, uint64_t src, size_t n)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		size_t room = PAGE_SIZE - ((src + done) & ~PAGE_MASK);
-		size_t piece = n - done < room ? n - done : room;
-		struct iovec to = {(char *)dst + done, piece};
-		struct iovec from = {(void *)(uintptr_t)(src + done), piece};
-
-		if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)piece)
-			break;
-		done += piece;
-	}
-	return done;
-}
-
 static size_t checked_read(struct client *client, void *dst, uaddr_t src, size_t n)
 {
-	struct iovec to = {dst, n};
-	struct iovec from = {(void *)(uintptr_t)src.va, n};
-
 	(void)client;
-	if (!n || process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)n)
-		return n;
-	return copy_page_wise(dst, src.va, n);
+	return local_mm_copy(dst, (const void *)(uintptr_t)src.va, n);
 }
 
 static int checked_copy_out(struct client *client, uaddr_t dst, const void *src, size_t n)
@@ -162,7 +141,9 @@ static int add_memory(struct local *local, int fd, const struct stat *st, int ac
 	if (!memory)
 		return -ENOMEM;
 	*memory = (struct local_memory){
-		.file = {.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .release = local_memory_release},
+		.file = {.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+			 .release = local_memory_release,
+			 .holds = local_mm_holds(local->mm)},
 		.local = local,
 		.next = local->memory,
 		.dev = st->st_dev,
@@ -191,8 +172,9 @@ static int local_memory_file(struct client *client, int fd, struct memory_file *
 	int rc = local_file(client, fd, &ours);
 
 	if (!rc) {
+		rc = ours->ops->memory ? ours->ops->memory(ours, file) : no_memory_file(file);
 		file_put(ours);
-		return no_memory_file(file);
+		return rc;
 	}
 	flags = fcntl(fd, F_GETFL);
 	if (flags < 0 || flags & O_PATH || fstat(fd, &st))
@@ -264,6 +246,7 @@ static const struct client_ops checked_ops = {
 	.fd_reserve = local_fd_reserve,
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
+	.region_new = local_region_new,
 	.capable = local_capable,
 };
 
@@ -277,15 +260,9 @@ static const struct client_ops trusted_ops = {
 	.fd_reserve = local_fd_reserve,
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
+	.region_new = local_region_new,
 	.capable = local_capable,
 };
-
-static void local_mm_release(struct mm *mm)
-{
-	free(mm);
-}
-
-static const struct mm_ops local_mm_ops = {.release = local_mm_release};
 
 int local_init(struct local *local)
 {
@@ -296,11 +273,9 @@ int local_init(struct local *local)
 
 	if (local->kind == LOCAL_CHECKED && process_vm_readv(getpid(), &dst, 1, &src, 1, 0) != 1)
 		return -ENOSYS;
-	local->mm = malloc(sizeof(*local->mm));
+	local->mm = local_mm_new(local->kind == LOCAL_TRUSTED);
 	if (!local->mm)
 		return -ENOMEM;
-	*local->mm = (struct mm){.ops = &local_mm_ops, .serial = 1, .pid = getpid()};
-	atomic_init(&local->mm->refs, 1);
 	pthread_mutex_init(&local->lock, NULL);
 	local->memory = NULL;
 	local->pid = local->mm->pid;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ioas/ioas.h"
 
+#include "ioas/access.h"
 #include "ioas/announce.h"
+#include "ioas/change.h"
 
 void ioas_init(struct ioas *ioas)
 {
@@ -11,6 +13,15 @@ void ioas_init(struct ioas *ioas)
 	ioas->reserved = RESERVED_INIT;
 	ioas->alignment = 1;
 	ioas->huge_pages_disabled = false;
+	ioas->domains = NULL;
+	ioas->accesses = NULL;
+	ioas->uses = NULL;
+	ioas->changing = false;
+	atomic_init(&ioas->pinned, false);
+	ioas->flushing = 0;
+	ioas->waiting = 0;
+	pthread_cond_init(&ioas->changed, NULL);
+	ioas->context = NULL;
 	ioas->events = NULL;
 	ioas->file = 0;
 	ioas->id = 0;
@@ -25,7 +36,15 @@ void ioas_fini(struct ioas *ioas)
 	range_map_clear(&ioas->areas);
 	range_map_clear(&ioas->allowed);
 	reserved_clear(&ioas->reserved);
+	pthread_cond_destroy(&ioas->changed);
 	pthread_mutex_destroy(&ioas->lock);
+}
+
+void ioas_wait(struct ioas *ioas)
+{
+	ioas->waiting++;
+	pthread_cond_wait(&ioas->changed, &ioas->lock);
+	ioas->waiting--;
 }
 
 void ioas_announce(struct ioas *ioas, enum event_type type, const struct client *client, const struct event *what)
@@ -46,18 +65,18 @@ int ioas_reserve(struct ioas *ioas, iova_t start, iova_t last, const void *owner
 	struct range met;
 	int rc = -EADDRINUSE;
 
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	if (!range_map_find(&ioas->areas, start, last, &met) && !range_map_find(&ioas->allowed, start, last, &met))
 		rc = reserved_add(&ioas->reserved, start, last, owner);
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return rc;
 }
 
 void ioas_unreserve(struct ioas *ioas, const void *owner)
 {
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	reserved_drop(&ioas->reserved, owner);
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 }
 
 static bool meets_reservation(const struct ioas *ioas, const struct range_map *allowed)
@@ -77,7 +96,7 @@ int ioas_allow(struct ioas *ioas, struct range_map *allowed)
 	struct range_map old;
 	int rc = 0;
 
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	if (meets_reservation(ioas, allowed)) {
 		rc = -EADDRINUSE;
 	} else {
@@ -85,7 +104,7 @@ int ioas_allow(struct ioas *ioas, struct range_map *allowed)
 		ioas->allowed = *allowed;
 		*allowed = old;
 	}
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return rc;
 }
 
@@ -94,7 +113,7 @@ size_t ioas_usable(struct ioas *ioas, struct iova_span *span, size_t room, uint6
 	struct iova_span hole;
 	size_t count = 0;
 
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	*alignment = ioas->alignment;
 	for (iova_t at = 0; reserved_hole(&ioas->reserved, at, UINT64_MAX, &hole); at = hole.last + 1) {
 		if (count < room)
@@ -103,7 +122,7 @@ size_t ioas_usable(struct ioas *ioas, struct iova_span *span, size_t room, uint6
 		if (hole.last == UINT64_MAX)
 			break;
 	}
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return count;
 }
 
@@ -121,10 +140,24 @@ static bool all_aligned(const struct ioas *ioas, uint64_t alignment)
 	return true;
 }
 
-/* Sets the alignment to what the IOAS needs. Returns 0, or -EADDRINUSE: it would have to rise above that of an area. */
-static int update_alignment(struct ioas *ioas)
+static uint64_t wanted_alignment(const struct ioas *ioas)
 {
 	uint64_t alignment = ioas->huge_pages_disabled ? PAGE_SIZE : 1;
+
+	for (const struct ioas_domain *domain = ioas->domains; domain; domain = domain->next) {
+		uint64_t page = domain->page_sizes & -domain->page_sizes;
+
+		alignment = page > alignment ? page : alignment;
+	}
+	for (const struct access_place *place = ioas->accesses; place; place = place->next)
+		if (access_needs_pages(place->access) && alignment < PAGE_SIZE)
+			alignment = PAGE_SIZE;
+	return alignment;
+}
+
+int ioas_update_alignment(struct ioas *ioas)
+{
+	uint64_t alignment = wanted_alignment(ioas);
 
 	if (alignment > ioas->alignment && !all_aligned(ioas, alignment))
 		return -EADDRINUSE;
@@ -136,60 +169,32 @@ int ioas_disable_huge_pages(struct ioas *ioas)
 {
 	int rc = 0;
 
-	pthread_mutex_lock(&ioas->lock);
-	if (!ioas->huge_pages_disabled) {
+	ioas_lock(ioas);
+	if (!ioas->huge_pages_disabled && ioas->domains && ioas->areas.count) {
+		rc = -EINVAL;
+	} else if (!ioas->huge_pages_disabled) {
 		ioas->huge_pages_disabled = true;
-		rc = update_alignment(ioas);
+		rc = ioas_update_alignment(ioas);
 		ioas->huge_pages_disabled = !rc;
 	}
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return rc;
 }
 
 void ioas_enable_huge_pages(struct ioas *ioas)
 {
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	ioas->huge_pages_disabled = false;
-	update_alignment(ioas); /* cannot rise */
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_update_alignment(ioas); /* cannot rise */
+	ioas_unlock(ioas);
 }
 
 bool ioas_huge_pages(struct ioas *ioas)
 {
 	bool disabled;
 
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	disabled = ioas->huge_pages_disabled;
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return !disabled;
-}
-
-int ioas_check_change(struct ioas *ioas)
-{
-	struct range_cursor at;
-	int rc = 0;
-
-	pthread_mutex_lock(&ioas->lock);
-	for (bool more = range_map_first(&ioas->areas, 0, UINT64_MAX, &at); more && !rc; more = range_map_next(&at))
-		if (((struct area *)at.range.value)->pages->kind != PAGES_FILE)
-			rc = -EINVAL;
-	pthread_mutex_unlock(&ioas->lock);
-	return rc;
-}
-
-void ioas_change_owner(struct ioas *ioas, struct mm *mm)
-{
-	struct range_cursor at;
-
-	pthread_mutex_lock(&ioas->lock);
-	for (bool more = range_map_first(&ioas->areas, 0, UINT64_MAX, &at); more; more = range_map_next(&at)) {
-		struct pages *pages = ((struct area *)at.range.value)->pages;
-		struct mm *old = pages->mm;
-
-		if (pages->kind != PAGES_FILE || old == mm)
-			continue;
-		pages->mm = mm_get(mm);
-		mm_put(old);
-	}
-	pthread_mutex_unlock(&ioas->lock);
 }

@@ -11,12 +11,30 @@
 #define IOMMUSE_IOAS_IOAS_H
 
 #include "base/range_map.h"
+#include "ioas/domain.h"
 #include "ioas/pages.h"
 #include "ioas/reserved.h"
 
 #include <pthread.h>
 
+#include <stdatomic.h>
+
+struct access_place;
 struct event_stream;
+struct ioas;
+struct use;
+
+/* What the IOASes of one iommufd share, as a copy is another area over the same pages. The owner fills each. */
+#define PIN_LOCKS 16
+struct ioas_context {
+	pthread_mutex_t pin_lock[PIN_LOCKS]; /* of what is pinned of some pages; below the locks of IOASes */
+	/* Visits all IOASes that there are, each kept meanwhile. */
+	void (*each)(struct ioas_context *context, void (*visit)(struct ioas *ioas, void *arg), void *arg);
+	_Atomic bool no_huge_pages; /* without a page table, IOVAs are chosen as by a kernel without huge pages */
+};
+
+void ioas_context_init(struct ioas_context *context);
+void ioas_context_fini(struct ioas_context *context);
 
 struct ioas {
 	pthread_mutex_t lock;
@@ -25,6 +43,22 @@ struct ioas {
 	struct reserved reserved;
 	uint64_t alignment; /* of IOVAs, lengths and the sources' offsets in their pages; a power of two */
 	bool huge_pages_disabled;
+
+	/*
+	 * Domains and accesses; see domain.h and access.h. While changing, one of them is being added or removed, which
+	 * walks all areas without the lock: who wants to change areas waits. pinned: each area's memory is pinned once
+	 * for the domains together; changes under the lock. flushing: calls that use the list of domains without the
+	 * lock, so that it must not change. uses: accesses that use areas without the lock (use.h).
+	 */
+	struct ioas_domain *domains;
+	struct access_place *accesses;
+	struct use *uses;
+	bool changing;
+	_Atomic bool pinned;
+	unsigned flushing;
+	unsigned waiting;             /* for one of these */
+	pthread_cond_t changed;       /* broadcast where somebody waits */
+	struct ioas_context *context; /* the owner sets it, before there is a domain or an access */
 
 	/* For events; the owner sets them before anybody else sees the IOAS. */
 	struct event_stream *events;
@@ -44,7 +78,7 @@ struct ioas_map {
 	iova_t iova; /* if fixed, where; else set to where */
 	bool fixed;
 	uint8_t prot;    /* IOMMU_IOAS_MAP_READABLE, _WRITEABLE */
-	uint8_t account; /* enum pages_account */
+	uint8_t account; /* enum account_mode */
 };
 
 /*
@@ -80,19 +114,23 @@ void pieces_drop(struct pieces *pieces);
  * order: -EINVAL: length not aligned; where the IOVA is chosen -EOVERFLOW: half the space or more, -EINVAL: the source
  * is aligned less than IOVAs are, -ENOSPC; where it is fixed -EINVAL: not aligned, -EOVERFLOW: wraps, -EINVAL:
  * reserved, -EEXIST; for each piece -EPERM: writable map of pages that are not, -EINVAL: its offset in the page not
- * aligned; -ENOMEM. On error nothing is mapped.
+ * aligned; -ENOMEM; where there is a domain the errors of pages_pin(). On error nothing is mapped.
  */
 int ioas_map_pieces(struct ioas *ioas, struct ioas_map *map, struct pieces *pieces);
 
 /*
  * Unmaps the areas in [start, last], ascending. Stores how many bytes went, also on error. Returns 0 (also where
- * nothing was there), or -ENOENT: an area reaches beyond the range; those before it are gone.
+ * nothing was there), or -EBUSY: an internal access uses an area, -ENOENT: an area reaches beyond the range,
+ * -EDEADLOCK: an access does not let an area go; those before it are gone. When it returns no device and no access uses
+ * what is gone. Not from the unmap callback of an access.
  */
 int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t last, uint64_t *unmapped);
 
 /*
  * Splits the areas that cross from an address to the next, for each address in turn; those before an error stay split.
- * An area whose first byte that address is is left alone, as Linux does. Returns 0, -EINVAL: not aligned, or -ENOMEM.
+ * An area whose first byte that address is is left alone, as Linux does. Returns 0, or in this order -EBUSY: accesses
+ * are being told to leave it, -EOPNOTSUPP: a dma-buf, -EINVAL: not aligned, -ENOMEM, -EINVAL: an access uses it, or
+ * there is a domain and huge pages are not disabled.
  */
 int ioas_cut(struct ioas *ioas, const iova_t *address, unsigned count);
 
@@ -115,16 +153,49 @@ int ioas_allow(struct ioas *ioas, struct range_map *allowed);
  */
 size_t ioas_usable(struct ioas *ioas, struct iova_span *span, size_t room, uint64_t *alignment);
 
-/* Returns 0 or -EADDRINUSE: something that is mapped is not aligned to pages. */
+/* Returns 0, -EINVAL: there are areas and domains, or -EADDRINUSE: something that is mapped is not aligned to pages. */
 int ioas_disable_huge_pages(struct ioas *ioas);
 void ioas_enable_huge_pages(struct ioas *ioas);
 bool ioas_huge_pages(struct ioas *ioas);
 
-/* Could what is mapped pass to another process? Returns 0 or -EINVAL: there is memory of an address space. */
-int ioas_check_change(struct ioas *ioas);
-
-/* Makes mm the owner of all pages that are of files. The caller serialises this over all IOASes that may share pages.
+/*
+ * Shows the IOAS through one more page table. Returns 0, or in this order -EINVAL: the smallest page of the domain is
+ * larger than a page; -EADDRINUSE: something mapped is not aligned to its pages, or something mapped or allowed is
+ * outside of the aperture; -EFAULT, -EINVAL (file), -ENOMEM: memory cannot be pinned. On error the IOAS is as it was.
  */
-void ioas_change_owner(struct ioas *ioas, struct mm *mm);
+int ioas_add_domain(struct ioas *ioas, struct ioas_domain *domain);
+
+/* Returns when no device uses the domain's translations. */
+void ioas_remove_domain(struct ioas *ioas, struct ioas_domain *domain);
+
+/* What all domains have: their page sizes, those below a page collapsed into it (none: all from a page on), and whether
+ * each of them enforces coherency (none: true). */
+uint64_t ioas_page_sizes(struct ioas *ioas);
+bool ioas_coherent(struct ioas *ioas);
+
+/* How often pages of mm have the page at va pinned: each pages once. For the test device. */
+unsigned ioas_context_pins(struct ioas_context *context, struct mm *mm, uaddr_t va);
+
+/* Pages that are to pass to another address space, as IOAS_CHANGE_PROCESS does. Begins as zeroes. */
+struct owner_change {
+	struct {
+		struct pages *pages;
+		struct mm *old; /* NULL: it did not change */
+		uint64_t charged;
+	} * of;
+	size_t count, room;
+};
+
+#define OWNER_CHANGE_INIT ((struct owner_change){0})
+
+/* Collects the pages of what is mapped. Returns 0, -EINVAL: not all of it is of files, or -ENOMEM. */
+int owner_change_add(struct owner_change *change, struct ioas *ioas);
+
+/*
+ * Makes mm the owner of the pages that were collected, and moves what is charged for them. The caller serialises this
+ * for the IOASes that may share pages. Returns 0, or -ENOMEM: over its limit; then nothing changed.
+ */
+int owner_change_commit(struct owner_change *change, struct ioas_context *context, struct mm *mm);
+void owner_change_end(struct owner_change *change);
 
 #endif

@@ -7,14 +7,15 @@
 
 #define HUGE_PAGE_SIZE (UINT64_C(2) << 20)
 
-static uint64_t alignment_for(uint64_t source, uint64_t length)
+static uint64_t alignment_for(uint64_t source, uint64_t length, bool huge_pages)
 {
+	uint64_t most = huge_pages ? HUGE_PAGE_SIZE : PAGE_SIZE;
 	uint64_t lowest = source & -source;
 	uint64_t align = length > 1 ? UINT64_C(1) << (64 - __builtin_clzll(length - 1)) : 1;
 
 	if (source && lowest < align)
 		align = lowest;
-	return align < HUGE_PAGE_SIZE ? align : HUGE_PAGE_SIZE;
+	return align < most ? align : most;
 }
 
 static bool choose_in_window(const struct ioas *ioas, struct range_gap want, iova_t *iova)
@@ -60,6 +61,15 @@ static bool choose_allowed(const struct ioas *ioas, struct range_gap want, iova_
 	return false;
 }
 
+/*
+ * The recordings of the test device are of a kernel without huge pages, and show IOVAs that it chose where there was no
+ * page table.
+ */
+static bool huge_pages(const struct ioas *ioas)
+{
+	return ioas->domains || !ioas->context || !atomic_load(&ioas->context->no_huge_pages);
+}
+
 int ioas_choose_iova(const struct ioas *ioas, uint64_t source, uint64_t length, iova_t *iova)
 {
 	struct range_gap want = {
@@ -72,7 +82,7 @@ int ioas_choose_iova(const struct ioas *ioas, uint64_t source, uint64_t length, 
 
 	if (length >= UINT64_MAX / 2)
 		return -EOVERFLOW;
-	want.align = alignment_for(source, length);
+	want.align = alignment_for(source, length, huge_pages(ioas));
 	if (want.align < ioas->alignment)
 		return -EINVAL;
 	found = ioas->allowed.count ? choose_allowed(ioas, want, iova) : choose_in_window(ioas, want, iova);

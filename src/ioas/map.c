@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "abi/iommufd.h"
+#include "client/memory.h"
 #include "ioas/announce.h"
+#include "ioas/change.h"
 
 #include <stdlib.h>
 
@@ -80,7 +82,7 @@ int ioas_share(struct ioas *ioas, iova_t iova, uint64_t length, struct pieces *p
 	pieces_init(pieces);
 	pthread_mutex_lock(&ioas->lock);
 	rc = share_areas(ioas, iova, last, pieces);
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	if (rc)
 		pieces_drop(pieces);
 	return rc;
@@ -119,6 +121,7 @@ static int insert_pieces(struct ioas *ioas, const struct ioas_map *map, const st
 
 	for (done = 0; done < count; iova += piece[done++].length) {
 		piece[done].area->prot = map->prot;
+		piece[done].area->length = piece[done].length;
 		rc = range_map_insert(&ioas->areas, iova, iova + (piece[done].length - 1), piece[done].area);
 		if (rc)
 			break;
@@ -142,8 +145,30 @@ static void announce_map(struct ioas *ioas, const struct ioas_map *map, uint64_t
 	ioas_announce(ioas, EVENT_MAP, map->client, &event);
 }
 
-/* With the lock held. That something is mapped there is told by the insertion, unless it would be told too late. */
-static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *piece, size_t count)
+/* Shows what was inserted to the domains. On error it is shown nowhere and not inserted any more. */
+static int show_pieces(struct ioas *ioas, const struct ioas_map *map, const struct piece *piece, size_t count)
+{
+	iova_t iova = map->iova;
+	int rc = 0;
+
+	for (size_t i = 0; i < count && !rc; iova += piece[i++].length)
+		rc = domains_show(ioas, iova, piece[i].length, piece[i].area);
+	if (!rc)
+		return 0;
+	domains_hide(ioas, map->iova, map->iova + (map->length - 1));
+	iova = map->iova;
+	for (size_t i = 0; i < count; iova += piece[i++].length)
+		range_map_remove(&ioas->areas, iova);
+	return rc;
+}
+
+/*
+ * With the lock held. pin_error: of the pages, which is told only where nothing else is wrong. That something is mapped
+ * there is told by the insertion, unless it would be told too late. Sets *hidden where something was shown and taken
+ * away again.
+ */
+static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *piece, size_t count, int pin_error,
+		 bool *hidden)
 {
 	uint64_t source = area_source(piece->area);
 	struct range met;
@@ -158,21 +183,75 @@ static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *pi
 	if (rc)
 		return rc;
 	rc = check_pieces(ioas, piece, count, map->prot);
+	if (!rc)
+		rc = pin_error;
 	if (rc)
 		return range_map_find(&ioas->areas, map->iova, map->iova + (map->length - 1), &met) ? -EEXIST : rc;
 	rc = insert_pieces(ioas, map, piece, count);
+	if (!rc && ioas->domains) {
+		rc = show_pieces(ioas, map, piece, count);
+		*hidden = rc;
+	}
 	if (!rc && event_wanted(ioas->events))
 		announce_map(ioas, map, source, count);
 	return rc;
 }
 
-int ioas_map_pieces(struct ioas *ioas, struct ioas_map *map, struct pieces *pieces)
+static void unpin_pieces(struct ioas *ioas, const struct piece *piece, size_t count)
 {
+	for (size_t i = 0; i < count; i++)
+		pages_unpin(piece[i].area->pages, ioas->context, area_first_page(piece[i].area),
+			    area_last_page(piece[i].area, piece[i].length));
+}
+
+static int pin_pieces(struct ioas *ioas, const struct piece *piece, size_t count)
+{
+	struct memory_query query = {0};
+	int rc = 0;
+
+	for (size_t i = 0; i < count && !rc; i++) {
+		rc = pages_pin(piece[i].area->pages, ioas->context, &query, area_first_page(piece[i].area),
+			       area_last_page(piece[i].area, piece[i].length));
+		if (rc)
+			unpin_pieces(ioas, piece, i);
+	}
+	memory_query_end(&query);
+	return rc;
+}
+
+/* Pins without the lock, as far as it looks necessary, and again if it turns out to be otherwise. */
+static int map_pieces(struct ioas *ioas, struct ioas_map *map, const struct piece *piece, size_t count)
+{
+	bool pin = atomic_load_explicit(&ioas->pinned, memory_order_relaxed);
+	bool hidden = false;
+	int error;
 	int rc;
 
-	pthread_mutex_lock(&ioas->lock);
-	rc = place(ioas, map, pieces->piece, pieces->count);
-	pthread_mutex_unlock(&ioas->lock);
+	for (;;) {
+		error = pin ? pin_pieces(ioas, piece, count) : 0;
+		ioas_lock(ioas);
+		if (pin == atomic_load_explicit(&ioas->pinned, memory_order_relaxed))
+			break;
+		ioas_unlock(ioas);
+		if (pin && !error)
+			unpin_pieces(ioas, piece, count);
+		pin = !pin;
+	}
+	rc = place(ioas, map, piece, count, error, &hidden);
+	if (hidden)
+		domains_flush_begin(ioas);
+	ioas_unlock(ioas);
+	if (hidden)
+		domains_flush(ioas);
+	if (rc && pin && !error)
+		unpin_pieces(ioas, piece, count);
+	return rc;
+}
+
+int ioas_map_pieces(struct ioas *ioas, struct ioas_map *map, struct pieces *pieces)
+{
+	int rc = map_pieces(ioas, map, pieces->piece, pieces->count);
+
 	if (rc)
 		pieces_drop(pieces);
 	else
@@ -187,10 +266,8 @@ static int map_new(struct ioas *ioas, struct ioas_map *map, struct area *area)
 	int rc;
 
 	area->pages->writable = map->prot & IOMMU_IOAS_MAP_WRITEABLE;
-	area->pages->account = map->account;
-	pthread_mutex_lock(&ioas->lock);
-	rc = place(ioas, map, &piece, 1);
-	pthread_mutex_unlock(&ioas->lock);
+	area->pages->account = area->pages->kind == PAGES_DMABUF ? ACCOUNT_NEVER : map->account;
+	rc = map_pieces(ioas, map, &piece, 1);
 	if (rc)
 		area_free(area);
 	return rc;
@@ -222,7 +299,7 @@ int ioas_map_file(struct ioas *ioas, struct ioas_map *map, int fd, uint64_t star
 	rc = map->client->ops->memory_file(map->client, fd, &file);
 	if (rc)
 		return rc;
-	rc = pages_new_file(map->client->ops->mm(map->client), file, start, map->length, &area);
+	rc = pages_new_file(map->client->ops->mm(map->client), file, start, map->length, ioas->context, &area);
 	if (rc) {
 		memory_file_put(file);
 		return rc;

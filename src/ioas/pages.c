@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ioas/pages.h"
 
+#include "client/dmabuf.h"
+#include "client/memory.h"
+#include "ioas/change.h"
+
 #include <stdlib.h>
 
 struct mapping {
@@ -11,6 +15,13 @@ struct mapping {
 struct file_mapping {
 	struct mapping mapping;
 	struct memory_file *file;
+};
+
+struct dmabuf_mapping {
+	struct file_mapping mapping;
+	struct dmabuf_importer importer;
+	struct ioas_context *context;
+	_Atomic bool revoked;
 };
 
 static int mapping_new(size_t size, struct mm *mm, uint64_t address, uint64_t length, struct mapping **out)
@@ -27,13 +38,13 @@ static int mapping_new(size_t size, struct mm *mm, uint64_t address, uint64_t le
 	mapping->pages.base = address & PAGE_MASK;
 	mapping->pages.npages = ((start + length) >> PAGE_SHIFT) + ((start + length) % PAGE_SIZE != 0);
 	mapping->pages.kind = PAGES_USER;
-	mapping->pages.account = PAGES_ACCOUNT_NONE;
+	mapping->pages.account = ACCOUNT_NONE;
 	mapping->pages.writable = false;
+	atomic_init(&mapping->pages.pins, NULL);
 	atomic_init(&mapping->pages.refs, 1);
 	mapping->area.pages = &mapping->pages;
 	mapping->area.start = start;
-	mapping->area.prot = 0;
-	mapping->area.inside = true;
+	mapping->area.next = NULL;
 	*out = mapping;
 	return 0;
 }
@@ -48,15 +59,50 @@ int pages_new_user(struct mm *mm, uaddr_t va, uint64_t length, struct area **are
 	return rc;
 }
 
-int pages_new_file(struct mm *mm, struct memory_file *file, uint64_t start, uint64_t length, struct area **area)
+static struct dmabuf_mapping *dmabuf_mapping(struct pages *pages)
 {
-	struct mapping *mapping;
-	int rc = mapping_new(sizeof(struct file_mapping), mm, start, length, &mapping);
+	return (struct dmabuf_mapping *)pages;
+}
 
+static void revoke(struct dmabuf_importer *importer)
+{
+	struct dmabuf_mapping *dmabuf =
+		(struct dmabuf_mapping *)((char *)importer - offsetof(struct dmabuf_mapping, importer));
+
+	atomic_store_explicit(&dmabuf->revoked, true, memory_order_release);
+	if (dmabuf->context)
+		ioas_context_hide(dmabuf->context, &dmabuf->mapping.mapping.pages);
+}
+
+static int join(struct dmabuf_mapping *mapping, struct memory_file *file, struct ioas_context *context)
+{
+	mapping->importer.revoke = revoke;
+	mapping->context = context;
+	atomic_init(&mapping->revoked, false);
+	return dmabuf_join(file->dmabuf, &mapping->importer);
+}
+
+int pages_new_file(struct mm *mm, struct memory_file *file, uint64_t start, uint64_t length,
+		   struct ioas_context *context, struct area **area)
+{
+	const size_t size = file->dmabuf ? sizeof(struct dmabuf_mapping) : sizeof(struct file_mapping);
+	struct mapping *mapping;
+	int rc;
+
+	if (file->dmabuf && (start > file->dmabuf->length || length > file->dmabuf->length - start))
+		return -EINVAL;
+	rc = mapping_new(size, mm, start, length, &mapping);
 	if (rc)
 		return rc;
-	mapping->pages.kind = PAGES_FILE;
+	mapping->pages.kind = file->dmabuf ? PAGES_DMABUF : PAGES_FILE;
 	((struct file_mapping *)mapping)->file = file;
+	if (file->dmabuf)
+		rc = join(dmabuf_mapping(&mapping->pages), file, context);
+	if (rc) {
+		mm_put(mm);
+		free(mapping);
+		return rc;
+	}
 	*area = &mapping->area;
 	return 0;
 }
@@ -66,27 +112,34 @@ struct memory_file *pages_file(struct pages *pages)
 	return ((struct file_mapping *)pages)->file;
 }
 
+bool pages_revoked(struct pages *pages)
+{
+	return pages->kind == PAGES_DMABUF &&
+	       atomic_load_explicit(&dmabuf_mapping(pages)->revoked, memory_order_acquire);
+}
+
 struct area *area_share(struct pages *pages, uint64_t start)
 {
 	struct area *area = malloc(sizeof(*area));
 
 	if (!area)
 		return NULL;
-	atomic_fetch_add_explicit(&pages->refs, 1, memory_order_relaxed);
+	pages_get(pages);
 	area->pages = pages;
 	area->start = start;
-	area->prot = 0;
-	area->inside = false;
+	area->next = NULL;
 	return area;
 }
 
-/* References come only from areas, so nobody adds one to the last. */
-static void pages_put(struct pages *pages)
+/* Whoever takes a reference has one, so nobody adds one to the last. */
+void pages_put(struct pages *pages)
 {
 	if (atomic_load_explicit(&pages->refs, memory_order_acquire) != 1 &&
 	    atomic_fetch_sub_explicit(&pages->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	if (pages->kind == PAGES_FILE)
+	if (pages->kind == PAGES_DMABUF)
+		dmabuf_leave(pages_file(pages)->dmabuf, &dmabuf_mapping(pages)->importer);
+	if (pages->kind != PAGES_USER)
 		memory_file_put(pages_file(pages));
 	mm_put(pages->mm);
 	free(pages);
@@ -96,7 +149,8 @@ void area_free(struct area *area)
 {
 	struct pages *pages = area->pages;
 
-	if (!area->inside)
+	/* The first area is inside the memory of its pages. */
+	if (area != &((struct mapping *)pages)->area)
 		free(area);
 	pages_put(pages);
 }

@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Taking areas away. A stretch of them is taken out of the IOAS and of its domains with the lock held; then, without
+ * it, nobody may be using them any more; then their memory is unpinned and they are freed.
+ */
+#include "abi/iommufd.h"
 #include "ioas/announce.h"
+#include "ioas/use.h"
 
 #include <stdlib.h>
 
-/* What one call took out. */
+/* An access that was told so often and still uses an area does not let it go. */
+#define UNMAP_TRIES 100
+
+/* What was taken out with the lock held once. */
 struct removal {
 	struct area *list; /* to be freed without the lock */
 	uint64_t bytes;
 	size_t count;
 	iova_t first, last;
+};
+
+/* A call. */
+struct unmapping {
+	struct client *client;
+	iova_t start, last; /* what is left to do */
+	uint64_t bytes;
+	iova_t told; /* of which area the accesses were told last */
+	unsigned tries;
 };
 
 static void announce_unmap(struct ioas *ioas, const struct client *client, const struct removal *removal)
@@ -21,46 +39,134 @@ static void announce_unmap(struct ioas *ioas, const struct client *client, const
 	ioas_announce(ioas, EVENT_UNMAP, client, &event);
 }
 
-/* With the lock held. */
-static int remove_range(struct ioas *ioas, iova_t start, iova_t last, struct removal *removal)
+/* With the lock held. Returns -EAGAIN at an area that accesses use: *met. */
+static int remove_range(struct ioas *ioas, iova_t start, iova_t last, struct removal *removal, struct range *met)
 {
-	struct range met;
+	while (range_map_find(&ioas->areas, start, last, met)) {
+		struct area *area = met->value;
 
-	while (range_map_find(&ioas->areas, start, last, &met)) {
-		struct area *area = met.value;
-
-		if (met.start < start || met.last > last)
+		if (area->locks)
+			return -EBUSY;
+		if (met->start < start || met->last > last)
 			return -ENOENT;
-		range_map_remove(&ioas->areas, met.start);
+		if (area->accesses || uses_pin(ioas, met->start, met->last))
+			return -EAGAIN;
+		range_map_remove(&ioas->areas, met->start);
 		if (!removal->count++)
-			removal->first = met.start;
-		removal->last = met.last;
-		removal->bytes += met.last - met.start + 1;
+			removal->first = met->start;
+		removal->last = met->last;
+		removal->bytes += met->last - met->start + 1;
 		area->next = removal->list;
 		removal->list = area;
-		if (met.last == last)
+		if (met->last == last)
 			break;
-		start = met.last + 1;
+		start = met->last + 1;
 	}
 	return 0;
 }
 
-/* Everything: the whole map is taken away in one step. Returns the bytes that were mapped, modulo 2^64. */
+static void free_removed(struct ioas *ioas, const struct removal *removal, bool pinned)
+{
+	for (struct area *area = removal->list, *next; area; area = next) {
+		next = area->next;
+		if (pinned)
+			pages_unpin(area->pages, ioas->context, area_first_page(area),
+				    area_last_page(area, area->length));
+		area_free(area);
+	}
+}
+
+/* Ends what remove_range() began. Drops the lock. */
+static void finish(struct ioas *ioas, const struct client *client, const struct removal *removal)
+{
+	const bool pinned = ioas->pinned;
+	bool used;
+
+	if (!removal->count) {
+		ioas_unlock(ioas);
+		return;
+	}
+	if (event_wanted(ioas->events))
+		announce_unmap(ioas, client, removal);
+	if (pinned) {
+		domains_hide(ioas, removal->first, removal->last);
+		domains_flush_begin(ioas);
+	}
+	used = uses_mark(ioas, removal->first, removal->last, removal);
+	ioas_unlock(ioas);
+	if (pinned)
+		domains_flush(ioas);
+	if (used)
+		uses_wait(ioas, removal);
+	free_removed(ioas, removal, pinned);
+}
+
+/* Makes accesses leave an area: once. Returns 0 or -EDEADLOCK. */
+static int evict(struct ioas *ioas, struct unmapping *unmapping, const struct range *where)
+{
+	struct range met;
+	struct area *area;
+
+	ioas_lock(ioas);
+	if (!range_map_find(&ioas->areas, where->start, where->last, &met) || met.start != where->start ||
+	    met.last != where->last) {
+		ioas_unlock(ioas);
+		return 0; /* another call took it away */
+	}
+	area = met.value;
+	area->going = true;
+	if (uses_pin(ioas, met.start, met.last)) {
+		ioas_wait(ioas);
+		ioas_unlock(ioas);
+		return 0;
+	}
+	if (unmapping->told != met.start)
+		unmapping->tries = 0;
+	unmapping->told = met.start;
+	if (area->accesses)
+		accesses_tell(ioas, met.start, met.last - met.start + 1);
+	ioas_unlock(ioas);
+	return ++unmapping->tries > UNMAP_TRIES ? -EDEADLOCK : 0;
+}
+
+static int unmap(struct ioas *ioas, struct unmapping *unmapping)
+{
+	for (;;) {
+		struct removal removal = {0};
+		struct range met;
+		int rc;
+
+		ioas_lock(ioas);
+		rc = remove_range(ioas, unmapping->start, unmapping->last, &removal, &met);
+		finish(ioas, unmapping->client, &removal);
+		unmapping->bytes += removal.bytes;
+		if (rc == -EAGAIN) {
+			unmapping->start = met.start;
+			rc = evict(ioas, unmapping, &met);
+			if (!rc)
+				continue;
+		}
+		return rc;
+	}
+}
+
+/*
+ * Everything, where nobody uses anything: the whole map is taken away in one step. Returns the bytes that were mapped,
+ * modulo 2^64. Drops the lock.
+ */
 static uint64_t unmap_all(struct ioas *ioas, struct client *client)
 {
-	struct range_map taken;
+	struct range_map taken = ioas->areas;
 	struct range_cursor at;
 	uint64_t bytes = 0;
 
-	pthread_mutex_lock(&ioas->lock);
-	taken = ioas->areas;
 	ioas->areas = RANGE_MAP_INIT;
 	if (taken.count && event_wanted(ioas->events)) {
 		const struct removal removal = {.count = taken.count, .first = 0, .last = UINT64_MAX};
 
 		announce_unmap(ioas, client, &removal);
 	}
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	for (bool more = range_map_first(&taken, 0, UINT64_MAX, &at); more; more = range_map_next(&at)) {
 		bytes += at.range.last - at.range.start + 1;
 		area_free(at.range.value);
@@ -71,27 +177,44 @@ static uint64_t unmap_all(struct ioas *ioas, struct client *client)
 
 int ioas_unmap(struct ioas *ioas, struct client *client, iova_t start, iova_t last, uint64_t *unmapped)
 {
-	struct removal removal;
+	struct unmapping unmapping = {.client = client, .start = start, .last = last};
 	int rc;
 
 	if (!start && last == UINT64_MAX) {
-		*unmapped = unmap_all(ioas, client);
-		return 0;
+		ioas_lock(ioas);
+		if (!ioas->pinned && !ioas->accesses) {
+			*unmapped = unmap_all(ioas, client);
+			return 0;
+		}
+		ioas_unlock(ioas);
 	}
-	removal.list = NULL;
-	removal.bytes = 0;
-	removal.count = 0;
-	pthread_mutex_lock(&ioas->lock);
-	rc = remove_range(ioas, start, last, &removal);
-	if (removal.count && event_wanted(ioas->events))
-		announce_unmap(ioas, client, &removal);
-	pthread_mutex_unlock(&ioas->lock);
-	for (struct area *area = removal.list, *next; area; area = next) {
-		next = area->next;
-		area_free(area);
-	}
-	*unmapped = removal.bytes;
+	rc = unmap(ioas, &unmapping);
+	*unmapped = unmapping.bytes;
 	return rc;
+}
+
+/* Splits what is shown of an area between two pages. With the lock held. */
+static int split_shown(struct ioas *ioas, iova_t address, struct pages *pages, uint64_t start)
+{
+	int rc = pages_part(pages, ioas->context, start >> PAGE_SHIFT);
+
+	for (struct ioas_domain *domain = ioas->domains; domain && !rc; domain = domain->next)
+		rc = domain->ops->split(domain, address);
+	return rc;
+}
+
+/* Finds the area that crosses an address, when nobody uses it for a moment. With the lock held, which it may drop
+ * meanwhile. */
+static bool find_crossing(struct ioas *ioas, iova_t address, struct range *met)
+{
+	while (range_map_find(&ioas->areas, address, address, met)) {
+		if (address == met->start || address == met->last)
+			return false;
+		if (!uses_meet(ioas, met->start, met->last) && !ioas->changing)
+			return true;
+		ioas_wait(ioas);
+	}
+	return false;
 }
 
 /* With the lock held. */
@@ -101,24 +224,37 @@ static int cut_one(struct ioas *ioas, iova_t address)
 	struct area *left;
 	struct area *right;
 	uint64_t start;
-	int rc;
+	int rc = 0;
 
-	if (!range_map_find(&ioas->areas, address, address, &met) || address == met.start || address == met.last)
+	if (!find_crossing(ioas, address, &met))
 		return 0;
 	left = met.value;
+	if (left->going)
+		return -EBUSY;
+	if (left->pages->kind == PAGES_DMABUF)
+		return -EOPNOTSUPP;
 	start = left->start + (address + 1 - met.start);
 	if (((address + 1) | start) & (ioas->alignment - 1))
+		return -EINVAL;
+	if (left->accesses || (ioas->domains && !ioas->huge_pages_disabled))
 		return -EINVAL;
 	right = area_share(left->pages, start);
 	if (!right)
 		return -ENOMEM;
 	right->prot = left->prot;
-	range_map_update(&ioas->areas, met.start, address, left);
-	rc = range_map_insert(&ioas->areas, address + 1, met.last, right);
-	if (rc) {
-		range_map_update(&ioas->areas, met.start, met.last, left);
-		area_free(right);
+	right->length = met.last - address;
+	if (ioas->domains)
+		rc = split_shown(ioas, address, left->pages, start);
+	if (!rc) {
+		range_map_update(&ioas->areas, met.start, address, left);
+		rc = range_map_insert(&ioas->areas, address + 1, met.last, right);
+		if (rc)
+			range_map_update(&ioas->areas, met.start, met.last, left);
 	}
+	if (rc)
+		area_free(right);
+	else
+		left->length = address + 1 - met.start;
 	return rc;
 }
 
@@ -126,9 +262,9 @@ int ioas_cut(struct ioas *ioas, const iova_t *address, unsigned count)
 {
 	int rc = 0;
 
-	pthread_mutex_lock(&ioas->lock);
+	ioas_lock(ioas);
 	for (unsigned i = 0; i < count && !rc; i++)
 		rc = cut_one(ioas, address[i]);
-	pthread_mutex_unlock(&ioas->lock);
+	ioas_unlock(ioas);
 	return rc;
 }

@@ -2,41 +2,43 @@
 #include "iommufd/ctx.h"
 
 #include "iommufd/dispatch.h"
+#include "iommufd/ioas_object.h"
 #include "iommufd/object.h"
+#include "iommufd/selftest.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
 
 uint64_t ctx_file_serial(struct ctx *ctx)
 {
 	return atomic_fetch_add_explicit(&ctx->config->file_serial, 1, memory_order_relaxed) + 1;
 }
 
-/*
- * Only what a virtual IOMMU offers can be mapped, by its exact offset and length. No object that there is offers
- * anything, so no offset is right.
- */
-static int ctx_mmap(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset)
+static void each_ioas(struct ioas_context *context, void (*visit)(struct ioas *ioas, void *arg), void *arg)
 {
-	(void)file;
-	(void)client;
-	(void)offset;
-	if (length % PAGE_SIZE)
-		return -EINVAL;
-	if ((flags & MAP_TYPE) != MAP_SHARED && (flags & MAP_TYPE) != MAP_SHARED_VALIDATE)
-		return -EINVAL;
-	if (prot & PROT_EXEC)
-		return -EPERM;
-	return -ENXIO;
+	struct ctx *ctx = (struct ctx *)((char *)context - offsetof(struct ctx, ioases));
+
+	for (uint32_t id = 1; id_table_next(&ctx->objects, &id); id++) {
+		struct ioas_object *ioas = ioas_get(ctx, id);
+
+		if (!ioas)
+			continue;
+		visit(&ioas->ioas, arg);
+		ioas_put(ioas);
+	}
 }
 
 static void ctx_release(struct file *file)
 {
 	struct ctx *ctx = ctx_of(file);
 
+	selftest_remove_ctx(ctx);
 	object_destroy_all(ctx);
 	id_table_clear(&ctx->objects);
+	ctx_mmaps_fini(&ctx->mmaps);
 	pthread_mutex_destroy(&ctx->change_lock);
+	pthread_mutex_destroy(&ctx->attach_lock);
+	ioas_context_fini(&ctx->ioases);
+	epoch_fini(&ctx->epoch);
 	free(ctx);
 }
 
@@ -68,6 +70,13 @@ int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file 
 	atomic_init(&ctx->compat_ioas, 0);
 	atomic_init(&ctx->mm_accounting, mm_accounting);
 	pthread_mutex_init(&ctx->change_lock, NULL);
+	pthread_mutex_init(&ctx->attach_lock, NULL);
+	epoch_init(&ctx->epoch);
+	ioas_context_init(&ctx->ioases);
+	ctx->ioases.each = each_ioas;
+	ctx->igroups = NULL;
+	ctx_mmaps_init(&ctx->mmaps);
+	selftest_add_ctx(ctx);
 	*file = &ctx->file;
 	return 0;
 }

@@ -8,12 +8,16 @@
 #ifndef IOMMUSE_IOMMUFD_CTX_H
 #define IOMMUSE_IOMMUFD_CTX_H
 
+#include "base/epoch.h"
 #include "base/event.h"
 #include "base/id_table.h"
 #include "client/client.h"
 #include "client/file.h"
+#include "ioas/ioas.h"
 #include "iommufd/iommufd.h"
+#include "iommufd/mmap.h"
 
+struct igroup;
 struct object;
 
 struct ctx {
@@ -22,7 +26,13 @@ struct ctx {
 	struct id_table objects;
 	_Atomic uint32_t compat_ioas; /* the id of the IOAS of VFIO's commands; 0: none. No user of the object. */
 	_Atomic bool mm_accounting;
+	struct epoch epoch; /* of the threads that do DMA through its page tables */
+	struct ioas_context ioases;
+	pthread_mutex_t attach_lock; /* guards groups, what is attached, and the IOASes' automatic page tables */
+	struct igroup *igroups;
+	struct mmaps mmaps;
 	pthread_mutex_t change_lock; /* held while pages change their owner; above the locks of IOASes */
+	struct ctx *next, **link;    /* in the test device's list; guarded by its lock */
 };
 
 static inline struct ctx *ctx_of(struct file *file)

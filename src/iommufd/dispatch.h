@@ -42,11 +42,17 @@ int iommufd_get_hw_info(struct ucmd *ucmd);
 
 /* viommu.c */
 int iommufd_viommu_alloc(struct ucmd *ucmd);
+
+/* vdevice.c */
 int iommufd_vdevice_alloc(struct ucmd *ucmd);
+
+/* hw_queue.c */
 int iommufd_hw_queue_alloc(struct ucmd *ucmd);
 
-/* eventq.c */
+/* fault.c */
 int iommufd_fault_alloc(struct ucmd *ucmd);
+
+/* veventq.c */
 int iommufd_veventq_alloc(struct ucmd *ucmd);
 
 /* test.c */

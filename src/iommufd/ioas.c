@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include <linux/capability.h>
+
 #define MAP_FLAGS  (IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 #define PROT_FLAGS (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
 
@@ -42,6 +44,8 @@ int iommufd_ioas_alloc(struct ucmd *ucmd)
 	ioas->ioas.events = ucmd->ctx->config->events;
 	ioas->ioas.file = ucmd->ctx->file.serial;
 	ioas->ioas.id = ioas->object.id;
+	ioas->ioas.context = &ucmd->ctx->ioases;
+	ioas->hwpts = NULL;
 	cmd->out_ioas_id = ioas->object.id;
 	return ucmd_respond(ucmd);
 }
@@ -163,6 +167,14 @@ int iommufd_ioas_allow_iovas(struct ucmd *ucmd)
 	return rc;
 }
 
+/* To ask for a capability costs a client more than the map: nobody asks where nothing is counted. */
+uint8_t ctx_account(struct ctx *ctx, struct client *client)
+{
+	if (account_wanted(client->ops->mm(client)) && client_capable(client, CAP_IPC_LOCK))
+		return ACCOUNT_NONE;
+	return atomic_load_explicit(&ctx->mm_accounting, memory_order_relaxed) ? ACCOUNT_MM : ACCOUNT_USER;
+}
+
 int iommufd_ioas_map(struct ucmd *ucmd)
 {
 	struct iommu_ioas_map *cmd = (void *)ucmd->cmd;
@@ -184,7 +196,7 @@ int iommufd_ioas_map(struct ucmd *ucmd)
 	map.iova = cmd->iova;
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.prot = cmd->flags & PROT_FLAGS;
-	map.account = ctx_account(ucmd->ctx);
+	map.account = ctx_account(ucmd->ctx, ucmd->client);
 	rc = ioas_map_user(&ioas->ioas, &map, uaddr(cmd->user_va));
 	if (!rc) {
 		cmd->iova = map.iova;
@@ -215,7 +227,7 @@ int iommufd_ioas_map_file(struct ucmd *ucmd)
 	map.iova = cmd->iova;
 	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
 	map.prot = cmd->flags & PROT_FLAGS;
-	map.account = ctx_account(ucmd->ctx);
+	map.account = ctx_account(ucmd->ctx, ucmd->client);
 	rc = ioas_map_file(&ioas->ioas, &map, cmd->fd, cmd->start);
 	if (!rc) {
 		cmd->iova = map.iova;

@@ -7,9 +7,13 @@
 #include "iommufd/ctx.h"
 #include "iommufd/object.h"
 
+struct hwpt_paging;
+
 struct ioas_object {
 	struct object object;
 	struct ioas ioas;
+	/* The automatic page tables, oldest first; guarded by the context's attach_lock. */
+	struct hwpt_paging *hwpts;
 };
 
 /* Returns the IOAS with one more user, or NULL. */
@@ -26,10 +30,7 @@ static inline void ioas_put(struct ioas_object *ioas)
 /* The IOAS of VFIO's commands with one more user, or NULL where there is none. */
 struct ioas_object *compat_ioas_get(struct ctx *ctx);
 
-/* Whose account the memory that is mapped now goes to: an enum pages_account. */
-static inline uint8_t ctx_account(struct ctx *ctx)
-{
-	return atomic_load_explicit(&ctx->mm_accounting, memory_order_relaxed) ? PAGES_ACCOUNT_MM : PAGES_ACCOUNT_USER;
-}
+/* Whose account the memory that a client maps now goes to: an enum account_mode. */
+uint8_t ctx_account(struct ctx *ctx, struct client *client);
 
 #endif

@@ -13,6 +13,7 @@
 struct event_stream;
 struct file;
 struct ioctl_entry;
+struct selftest;
 
 /* Commands of the same file that are not iommufd's own; found by their whole number. */
 struct iommufd_compat {
@@ -24,6 +25,7 @@ struct iommufd_compat {
 struct iommufd_config {
 	bool selftest;
 	struct event_stream *events;         /* may be NULL */
+	struct selftest *selftest_state;     /* the test device's, shared by all; NULL without it */
 	_Atomic uint64_t file_serial;        /* the last that was given */
 	const struct iommufd_compat *compat; /* may be NULL */
 };
@@ -31,6 +33,11 @@ struct iommufd_config {
 /* mm_accounting: the rlimit mode to begin with, as opened by way of /dev/vfio/vfio. Returns 0 and a file with one
  * reference, or -ENOMEM. */
 int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file **file);
+
+/* The state of a system's test device. Returns 0, or -ENOMEM. All iommufds must have gone before it is freed; it may be
+ * NULL then. */
+int selftest_new(struct selftest **out);
+void selftest_free(struct selftest *selftest);
 
 /* "IOAS_MAP", or NULL for a number that iommufd itself does not have. */
 const char *iommufd_command_name(unsigned cmd);

@@ -2,7 +2,15 @@
 #include "iommufd/object.h"
 
 #include "abi/iommufd.h"
+#include "base/log.h"
 #include "iommufd/ctx.h"
+
+#include <time.h>
+
+/* How often it is looked whether an object is still used, and when a person is told. */
+#define PAUSE_MIN_NS 50000L
+#define PAUSE_MAX_NS 10000000L
+#define PATIENCE_NS  INT64_C(60000000000)
 
 static void announce(const struct object *object, const struct client *client, enum event_type type)
 {
@@ -17,11 +25,16 @@ static void announce(const struct object *object, const struct client *client, e
 	event_announce(ctx->config->events, &event);
 }
 
-int object_reserve(struct ucmd *ucmd, struct object *object, const struct object_ops *ops)
+int object_new(struct ctx *ctx, struct object *object, const struct object_ops *ops)
 {
 	object->ops = ops;
-	object->ctx = ucmd->ctx;
-	int rc = id_table_reserve(&ucmd->ctx->objects, ops->type, object, &object->id, &object->slot);
+	object->ctx = ctx;
+	return id_table_reserve(&ctx->objects, ops->type, object, &object->id, &object->slot);
+}
+
+int object_reserve(struct ucmd *ucmd, struct object *object, const struct object_ops *ops)
+{
+	int rc = object_new(ucmd->ctx, object, ops);
 
 	if (!rc)
 		ucmd->created = object;
@@ -50,26 +63,68 @@ struct object *object_get(struct ctx *ctx, uint32_t id, enum iommufd_object_type
 	return id_table_get(&ctx->objects, id, type);
 }
 
+/* Nobody makes it the compat IOAS any more, as no lookup finds it. */
+static void part(struct object *object, struct client *client)
+{
+	struct ctx *ctx = object->ctx;
+	uint32_t compat = object->id;
+
+	atomic_compare_exchange_strong(&ctx->compat_ioas, &compat, 0);
+	if (event_wanted(ctx->config->events))
+		announce(object, client, EVENT_DESTROY);
+}
+
+void object_end(struct object *object, struct client *client)
+{
+	part(object, client);
+	object_abort(object);
+}
+
 static int destroy(struct ctx *ctx, struct client *client, uint32_t id)
 {
-	uint32_t compat = id;
 	void *value;
 	int rc = id_table_kill(&ctx->objects, id, &value);
 
 	if (rc)
 		return rc;
-	/* Nobody makes it the compat IOAS any more, as no lookup finds it. */
-	atomic_compare_exchange_strong(&ctx->compat_ioas, &compat, 0);
-	if (event_wanted(ctx->config->events))
-		announce(value, client, EVENT_DESTROY);
-	object_abort(value);
+	object_end(value, client);
 	return 0;
+}
+
+bool object_hide(struct object *object)
+{
+	return id_hide(object->slot);
+}
+
+void object_remove(struct object *object, unsigned users, bool bury)
+{
+	struct ctx *ctx = object->ctx;
+	uint32_t id = object->id;
+	struct timespec pause = {.tv_nsec = PAUSE_MIN_NS};
+	int64_t waited_ns = 0;
+
+	while (id_users(object->slot) > users + 1) {
+		nanosleep(&pause, NULL);
+		if (waited_ns < PATIENCE_NS && waited_ns + pause.tv_nsec >= PATIENCE_NS)
+			log_line("object %u is still used by a call: waiting", id);
+		waited_ns += pause.tv_nsec;
+		if (pause.tv_nsec < PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
+	}
+	part(object, NULL);
+	object->ops->destroy(object);
+	if (bury)
+		id_table_bury(&ctx->objects, id);
+	else
+		id_table_release(&ctx->objects, id);
 }
 
 int iommufd_destroy(struct ucmd *ucmd)
 {
 	const struct iommu_destroy *cmd = (const void *)ucmd->cmd;
 
+	if (ctx_mmap_busy(ucmd->ctx, cmd->id))
+		return -EBUSY;
 	return destroy(ucmd->ctx, ucmd->client, cmd->id);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/id_table.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct client;
@@ -52,10 +53,26 @@ struct object {
  * id is free. */
 int object_reserve(struct ucmd *ucmd, struct object *object, const struct object_ops *ops);
 
+/* The same for an object that is made beside a call, or with others by one: its maker publishes or aborts it. */
+int object_new(struct ctx *ctx, struct object *object, const struct object_ops *ops);
+
 void object_publish(struct object *object, struct client *client);
 
 /* Destroys an object that was not published. */
 void object_abort(struct object *object);
+
+/*
+ * Takes a live object out of sight, so that no lookup finds it and DESTROY is -ENOENT. Returns false if it is not
+ * live: not yet, or not any more, and whoever makes or destroys it goes on. For who keeps it from being freed.
+ */
+bool object_hide(struct object *object);
+
+/*
+ * Destroys a hidden object, on which nothing depends, once the calls that found it before have left it. These may wait
+ * for their clients, and this waits for them: no lock may be held that they take. users: of the caller's, besides its
+ * being there. bury: its id stays taken.
+ */
+void object_remove(struct object *object, unsigned users, bool bury);
 
 /* Finds an object and adds a user. Returns NULL: there is none of this id and type. */
 struct object *object_get(struct ctx *ctx, uint32_t id, enum iommufd_object_type type);
@@ -69,6 +86,18 @@ static inline void object_put(struct object *object)
 {
 	id_put(object->slot);
 }
+
+/*
+ * Drops a user. True: it was the last beside the one for being there; the object is out of sight then, and the caller
+ * ends it, without locks.
+ */
+static inline bool object_put_last(struct object *object)
+{
+	return id_put_last(object->slot);
+}
+
+/* Destroys an object that was taken out of sight. client: may be NULL. */
+void object_end(struct object *object, struct client *client);
 
 /* Destroys all objects, those without dependants first. */
 void object_destroy_all(struct ctx *ctx);

@@ -27,7 +27,7 @@ static int option_rlimit_mode(struct ucmd *ucmd)
 		return set_rlimit_mode(ucmd, cmd->val64);
 	if (cmd->op != IOMMU_OPTION_OP_GET)
 		return -EOPNOTSUPP;
-	cmd->val64 = ctx_account(ucmd->ctx) == PAGES_ACCOUNT_MM;
+	cmd->val64 = atomic_load_explicit(&ucmd->ctx->mm_accounting, memory_order_relaxed);
 	return 0;
 }
 

@@ -6,6 +6,8 @@
 #include "supervisor/exec.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
+#include "supervisor/remote_mm.h"
+#include "supervisor/share.h"
 #include "supervisor/standin.h"
 
 #include <errno.h>
@@ -40,14 +42,24 @@ static const struct trapped trapped_calls[] = {
 	{__NR_preadv2, 0, call_vector},
 	{__NR_pwritev2, 0, call_vector},
 	{__NR_ftruncate, 0, call_ftruncate},
-	{__NR_shutdown, 0, call_shutdown},
 	{__NR_fallocate, 0, call_fallocate},
+	{__NR_truncate, NO_FD, call_truncate},
+	{__NR_madvise, NO_FD, call_madvise},
 	{__NR_execve, NO_FD, call_exec},
 	{__NR_execveat, NO_FD, call_exec},
+	{__NR_clone, NO_FD, call_fork},
+	{__NR_clone3, NO_FD, call_fork},
+	{__NR_capset, NO_FD, call_credentials},
+	{__NR_setuid, NO_FD, call_credentials},
+	{__NR_setreuid, NO_FD, call_credentials},
+	{__NR_setresuid, NO_FD, call_credentials},
+	{__NR_setns, NO_FD, call_credentials},
+	{__NR_unshare, NO_FD, call_credentials},
 	{__NR_faccessat, NO_FD, call_faccessat},
 	{__NR_faccessat2, NO_FD, call_faccessat},
 	{__NR_readlinkat, NO_FD, call_readlinkat},
 #ifdef __NR_open
+	{__NR_fork, NO_FD, call_fork},
 	{__NR_open, NO_FD, call_open},
 	{__NR_creat, NO_FD, call_creat},
 	{__NR_stat, NO_FD, call_stat},
@@ -119,10 +131,38 @@ static void tell_not_served(const struct notification *n, int err)
 		log_error(err, "cannot serve a call of process %d", (int)n->tid);
 }
 
+static void answer(struct supervisor *s, const struct notification *n, int64_t result)
+{
+	if (result == CALL_CONTINUE || result == CALL_FORK)
+		notify_continue(s->listener, n);
+	else
+		notify_answer(s->listener, n, result);
+}
+
+/* The same where memory that is pinned is shared first, and forked processes get memory of their own. */
+static void answer_sharing(struct supervisor *s, struct remote_mm *mm, pid_t pid, const struct notification *n,
+			   int64_t result)
+{
+	struct share *share = remote_mm_share(mm);
+	struct share_answer held;
+
+	if (result == -ERESTART) {
+		if (!share_and_restart(s, share, pid, n))
+			call_handle(s, n);
+		return;
+	}
+	if (result == CALL_FORK && share_fork(s, share, n))
+		return;
+	share_begin_answer(share, &held, n->tid);
+	answer(s, n, result);
+	share_end_answer(share, &held);
+}
+
 void call_handle(struct supervisor *s, const struct notification *n)
 {
 	const struct trapped *t = find_trapped(n->nr);
 	struct call call;
+	struct remote_mm *mm;
 	int64_t result;
 	int err;
 
@@ -144,10 +184,13 @@ void call_handle(struct supervisor *s, const struct notification *n)
 		return;
 	}
 	result = t->handler(&call);
+	mm = s->pin == PIN_SHARE ? remote_call_mm(&call) : NULL;
 	/* The call holds nothing any more when the client goes on: it may close what it has, and looks at once. */
 	end(&call);
-	if (result == CALL_CONTINUE)
-		notify_continue(s->listener, n);
-	else
-		notify_answer(s->listener, n, result);
+	if (!mm) {
+		answer(s, n, result);
+		return;
+	}
+	answer_sharing(s, mm, call.client.pid, n, result);
+	mm_put(remote_mm_base(mm));
 }

@@ -6,7 +6,8 @@
 #include "supervisor/supervisor.h"
 
 /* What a handler returns, besides a result of 0 or more or -errno. */
-#define CALL_CONTINUE INT64_MIN /* not ours: the kernel shall do it */
+#define CALL_CONTINUE INT64_MIN       /* not ours: the kernel shall do it */
+#define CALL_FORK     (INT64_MIN + 1) /* the same, but the child needs memory of its own */
 
 /* Answers a trapped call, whatever it takes. Called by a thread of the pool, without locks. */
 void call_handle(struct supervisor *s, const struct notification *n);
@@ -17,13 +18,14 @@ typedef int64_t call_handler(struct call *call);
 call_handler call_open, call_openat, call_openat2, call_creat; /* calls_open.c */
 call_handler call_stat, call_lstat, call_newfstatat, call_statx, call_access, call_faccessat, call_readlink,
 	call_readlinkat, call_fstat; /* calls_stat.c */
-call_handler call_shutdown, call_ioctl, call_mmap, call_ftruncate, call_fallocate, call_transfer, call_vector,
-	call_exec; /* calls_file.c */
+call_handler call_ioctl, call_mmap, call_transfer, call_vector, call_exec, call_fork,
+	call_credentials;                                                 /* calls_file.c */
+call_handler call_ftruncate, call_fallocate, call_truncate, call_madvise; /* cut.c */
 
 /* Opens a node for the client and puts a descriptor into it. Returns the descriptor, or -errno. */
 int64_t call_open_node(struct call *call, const struct node *node, int flags);
 
-/* The node whose stand-in lies at a path of /proc; -ENOENT: none of ours, -ENXIO: an event queue, which cannot be
+/* The node whose stand-in lies at a path of /proc; -ENOENT: none of ours, -ENXIO: a file without one, which cannot be
  * opened again. */
 int call_node_at(struct call *call, const char *proc_path, const struct node **node);
 

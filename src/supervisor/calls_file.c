@@ -5,13 +5,16 @@
 #include "client/file.h"
 #include "supervisor/exec.h"
 #include "supervisor/overlay.h"
+#include "supervisor/process.h"
 #include "supervisor/standin.h"
 #include "system/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -66,34 +69,33 @@ int64_t call_ioctl(struct call *call)
 
 int64_t call_mmap(struct call *call)
 {
+	struct file_region *region = NULL;
 	const struct file_ops *ops = call->file ? call->file->ops : NULL;
 	int access = call->open_flags & O_ACCMODE;
 	int prot = (int)call->n.args[2];
 	int flags = (int)call->n.args[3];
+	uint64_t offset = call->n.args[5];
+	uint64_t length;
 	int err;
 
 	if (!ops)
 		return CALL_CONTINUE;
-	if (!call->n.args[1])
+	if (!call->n.args[1] || offset & ~PAGE_MASK)
 		return -EINVAL;
+	length = (call->n.args[1] + PAGE_SIZE - 1) & PAGE_MASK;
+	if (!length)
+		return -ENOMEM;
+	if (__builtin_add_overflow(offset, length, &(uint64_t){0}))
+		return -EOVERFLOW;
 	if (access == O_WRONLY || (prot & PROT_WRITE && flags & MAP_SHARED && access == O_RDONLY))
 		return -EACCES;
 	if (!ops->mmap)
 		return -ENODEV;
-	err = ops->mmap(call->file, &call->client, call->n.args[1], prot, flags, call->n.args[5]);
-	return err ? err : CALL_CONTINUE;
-}
-
-int64_t call_ftruncate(struct call *call)
-{
-	return call->file ? -EINVAL : CALL_CONTINUE;
-}
-
-int64_t call_fallocate(struct call *call)
-{
-	if (!call->file)
-		return CALL_CONTINUE;
-	return (call->open_flags & O_ACCMODE) == O_RDONLY ? -EBADF : -ENODEV;
+	err = ops->mmap(call->file, &call->client, length, prot, flags, offset, &region);
+	if (err)
+		return err;
+	atomic_store(&call->supervisor->mapped, true);
+	return CALL_CONTINUE;
 }
 
 /* The calls that move data, by what they are. */
@@ -171,42 +173,91 @@ int64_t call_transfer(struct call *call)
 	return rc ? rc : transfer_one(call, t.write, uaddr(call->n.args[1]), call->n.args[2], pos);
 }
 
-int64_t call_vector(struct call *call)
+/* Copies the parts in, all before the first is used, and shortens them to what one call moves. Returns how many bytes
+ * they are, or -EFAULT, -EINVAL. */
+static int64_t copy_parts(struct call *call, struct iovec *parts, uint64_t count)
 {
-	struct transfer t = transfer_of(call->n.nr);
-	uint64_t count = call->n.args[2];
-	int64_t total = 0;
-	uint64_t pos;
-	int64_t rc = check_transfer(call, t, &pos);
+	uint64_t total = 0;
 
-	if (rc)
-		return rc;
-	if (count > IOV_MAX)
-		return -EINVAL;
+	if (client_copy_in(&call->client, parts, uaddr(call->n.args[1]), count * sizeof(*parts)))
+		return -EFAULT;
+	for (uint64_t i = 0; i < count; i++)
+		if (parts[i].iov_len > SSIZE_MAX)
+			return -EINVAL;
 	for (uint64_t i = 0; i < count; i++) {
-		uaddr_t at = uaddr_add(uaddr(call->n.args[1]), i * sizeof(struct iovec));
-		struct iovec part;
+		if (parts[i].iov_len > TRANSFER_MAX - total)
+			parts[i].iov_len = TRANSFER_MAX - total;
+		total += parts[i].iov_len;
+	}
+	return (int64_t)total;
+}
 
-		if (client_copy_in(&call->client, &part, at, sizeof(part)))
-			return total ? total : -EFAULT;
-		rc = transfer_one(call, t.write, uaddr((uintptr_t)part.iov_base), part.iov_len, pos);
+/* A file that is not made for vectors gets each part by itself, up to one that is not filled. */
+static int64_t transfer_parts(struct call *call, bool write, const struct iovec *parts, uint64_t pos, int64_t left)
+{
+	int64_t total = 0;
+
+	for (uint64_t i = 0; left; i++) {
+		int64_t rc;
+
+		if (i && !parts[i].iov_len)
+			continue;
+		rc = transfer_one(call, write, uaddr((uintptr_t)parts[i].iov_base), parts[i].iov_len, pos);
 		if (rc < 0)
 			return total ? total : rc;
 		total += rc;
-		if ((uint64_t)rc < part.iov_len)
+		left -= rc;
+		if ((uint64_t)rc < parts[i].iov_len)
 			break;
 	}
 	return total;
 }
 
-int64_t call_shutdown(struct call *call)
+int64_t call_vector(struct call *call)
 {
-	return call->file ? -ENOTSOCK : CALL_CONTINUE;
+	struct transfer t = transfer_of(call->n.nr);
+	uint64_t count = call->n.args[2];
+	struct iovec *parts;
+	uint64_t pos;
+	int64_t rc = check_transfer(call, t, &pos);
+
+	if (rc || !count)
+		return rc;
+	if (count > IOV_MAX)
+		return -EINVAL;
+	parts = malloc(count * sizeof(*parts));
+	if (!parts)
+		return -ENOMEM;
+	rc = copy_parts(call, parts, count);
+	if (rc > 0)
+		rc = transfer_parts(call, t.write, parts, pos, rc);
+	free(parts);
+	return rc;
 }
 
 int64_t call_exec(struct call *call)
 {
 	int err = exec_let_go(call);
 
+	process_forget_capabilities(call, true);
 	return err ? err : CALL_CONTINUE;
+}
+
+int64_t call_fork(struct call *call)
+{
+	uint64_t flags = 0;
+
+	if (call->n.nr == __NR_clone)
+		flags = call->n.args[0];
+	else if (call->n.nr == __NR_clone3 &&
+		 client_copy_in(&call->client, &flags, uaddr(call->n.args[0]), sizeof(flags)))
+		return CALL_CONTINUE;
+	return flags & CLONE_VM ? CALL_CONTINUE : CALL_FORK;
+}
+
+/* The thread makes no other call before this one is over. */
+int64_t call_credentials(struct call *call)
+{
+	process_forget_capabilities(call, false);
+	return CALL_CONTINUE;
 }

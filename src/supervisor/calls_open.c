@@ -3,9 +3,11 @@
 
 #include "base/log.h"
 #include "client/file.h"
+#include "supervisor/cut.h"
 #include "supervisor/path.h"
 #include "supervisor/process.h"
 #include "supervisor/standin.h"
+#include "supervisor/status.h"
 #include "system/system.h"
 
 #include <errno.h>
@@ -66,14 +68,21 @@ static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags, 
 	struct path_target target;
 	int err;
 
-	if (flags & O_PATH || !path_find(call, dirfd, path, links, &target))
+	if (flags & O_PATH)
 		return CALL_CONTINUE;
+	if (!path_find(call, dirfd, path, links, &target)) {
+		if (flags & O_TRUNC && !((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)))
+			cut_path(call, dirfd, path, 0);
+		return CALL_CONTINUE;
+	}
 	if (resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) && !target.beneath)
 		return CALL_CONTINUE;
 	if (target.error)
 		return target.error;
 	if (target.linked && (flags & O_NOFOLLOW || resolve & RESOLVE_NO_SYMLINKS))
 		return -ELOOP;
+	if (target.status)
+		return status_open(call, target.status, flags);
 	if (!target.node) {
 		err = call_node_at(call, target.descriptor, &target.node);
 		if (err)

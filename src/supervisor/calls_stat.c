@@ -61,6 +61,8 @@ static int stat_path(struct call *call, int dirfd, uaddr_t path, bool follow, st
 
 	if (!call->supervisor->trap_paths || !path_find(call, dirfd, path, true, &target))
 		return -ENOENT;
+	if (target.status)
+		return -ENOENT;
 	if (target.error)
 		return target.error;
 	if (!follow && (target.linked || !target.node))
@@ -189,7 +191,7 @@ static int64_t read_link(struct call *call, int dirfd, uaddr_t path, uaddr_t out
 		return CALL_CONTINUE;
 	if (target.error)
 		return target.error;
-	if (target.linked)
+	if (target.linked || target.status)
 		return CALL_CONTINUE;
 	if (target.node)
 		return -EINVAL;

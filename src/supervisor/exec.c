@@ -15,7 +15,7 @@
  */
 #include "supervisor/exec.h"
 
-#include "supervisor/maps.h"
+#include "client/vma.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -176,7 +176,7 @@ int exec_write_old(const struct call *call, uaddr_t dst, const void *src, size_t
 {
 	const struct old_memory *old = call->old_memory;
 
-	if (maps_check(old->maps, dst.va, n, MAPS_WRITE))
+	if (vma_check(old->maps, dst.va, n, VMA_WRITE))
 		return -EFAULT;
 	return pwrite(old->mem, src, n, (off_t)dst.va) == (ssize_t)n ? 0 : -EFAULT;
 }

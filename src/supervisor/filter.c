@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -88,17 +89,6 @@ static void trap_transfer(struct program *p, uint32_t nr, const struct filter_co
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 
-/* Traps nr where first <= argument < first + count. */
-static void trap_range(struct program *p, uint32_t nr, unsigned arg, uint32_t first, uint32_t count)
-{
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 5, nr);
-	load(p, FILTER_ARG(arg));
-	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, first);
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, count);
-	verdict(p, SECCOMP_RET_USER_NOTIF);
-	verdict(p, SECCOMP_RET_ALLOW);
-}
-
 static void trap_opens(struct program *p)
 {
 #ifdef __NR_open
@@ -119,11 +109,12 @@ static void trap_descriptors(struct program *p, const struct filter_config *conf
 
 	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
 		trap_transfer(p, (uint32_t)transfers[i], config);
-	trap_range(p, __NR_shutdown, 0, (uint32_t)config->queue_fd, (uint32_t)config->queue_fd_count);
 	trap_masked(p, __NR_ioctl, 1, 0xff00, ';' << 8);
 	trap_masked(p, __NR_mmap, 3, MAP_ANONYMOUS, 0);
 	trap(p, __NR_ftruncate);
 	trap(p, __NR_fallocate);
+	trap(p, __NR_truncate);
+	trap_masked(p, __NR_madvise, 2, UINT32_MAX, MADV_REMOVE);
 	trap(p, __NR_fstat);
 }
 
@@ -148,6 +139,27 @@ static void trap_paths(struct program *p, bool all)
 #endif
 }
 
+/* What makes a process with memory of its own. The flags of clone3 lie in memory. */
+static void trap_forks(struct program *p)
+{
+	trap_masked(p, __NR_clone, 0, CLONE_VM, 0);
+	trap(p, __NR_clone3);
+#ifdef __NR_fork
+	trap(p, __NR_fork);
+#endif
+}
+
+/* What leaves a thread other capabilities, but for execve. */
+static void trap_credentials(struct program *p)
+{
+	trap(p, __NR_capset);
+	trap(p, __NR_setuid);
+	trap(p, __NR_setreuid);
+	trap(p, __NR_setresuid);
+	trap(p, __NR_setns);
+	trap_masked(p, __NR_unshare, 0, CLONE_NEWUSER, CLONE_NEWUSER);
+}
+
 static void build(struct program *p, const struct filter_config *config)
 {
 	p->length = 0;
@@ -158,8 +170,12 @@ static void build(struct program *p, const struct filter_config *config)
 	trap_descriptors(p, config);
 	trap_opens(p);
 	trap_paths(p, config->paths);
+	if (config->credentials)
+		trap_credentials(p);
 	trap(p, __NR_execve);
 	trap(p, __NR_execveat);
+	if (config->forks)
+		trap_forks(p);
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 

@@ -7,6 +7,8 @@
 
 struct filter_config {
 	bool paths;         /* no namespace shows our nodes: trap what asks for a path, too */
+	bool forks;         /* trap what makes another process */
+	bool credentials;   /* trap what changes a thread's capabilities in the initial user namespace */
 	int queue_fd;       /* event queues get descriptors from this number on, */
 	int queue_fd_count; /* this many: their read and write are trapped */
 };

@@ -4,6 +4,7 @@
 #define IOMMUSE_SUPERVISOR_LAUNCH_H
 
 #include "supervisor/overlay.h"
+#include "supervisor/supervisor.h"
 #include "system/system.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ enum {
 struct launch_options {
 	enum overlay_mode overlay;
 	enum memlock_policy memlock;
+	enum pin_mode pin;
 	bool selftest;
 	bool verbose;
 };

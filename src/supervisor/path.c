@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Every open of a program comes by here, so the first question is a cheap one: could this path mean us at all? Its last
- * word must be the last word of a node, or a number (a descriptor), or one of the standard streams' names.
+ * word must be the last word of a node, or a number (a descriptor), or one of the standard streams' names; where the
+ * test device is there, "status", too.
  *
  * Then the kernel resolves the directory, from the client's own root or directory, and tells its real name. What it
  * cannot resolve (/dev/vfio does not exist where programs cannot see our nodes) is taken word by word. "self" in /proc
@@ -46,6 +47,8 @@ static bool could_concern_us(const struct supervisor *s, const char *path)
 
 	if (!*word || !strcmp(word, ".") || !strcmp(word, "..") || !strcmp(word, "stdin") || !strcmp(word, "stdout") ||
 	    !strcmp(word, "stderr") || is_number(word))
+		return true;
+	if (s->selftest && !strcmp(word, "status"))
 		return true;
 	for (const struct node *node = system_nodes(s->system); node->path; node++)
 		if (!strcmp(word, last_word(node->path)))
@@ -187,6 +190,21 @@ static bool find_descriptor(const struct call *call, const char *path, char *out
 	return true;
 }
 
+/* "/proc/1/status" and its like, which the test device's accounts change. */
+static bool find_status(const struct call *call, const char *path, struct path_target *target)
+{
+	int pid, thread;
+	int end = 0;
+
+	if (!call->supervisor->selftest)
+		return false;
+	if (sscanf(path, "/proc/%d/task/%d/status%n", &pid, &thread, &end) == 2 && end && !path[end])
+		target->status = (pid_t)thread;
+	else if (sscanf(path, "/proc/%d/status%n", &pid, &end) == 1 && end && !path[end])
+		target->status = (pid_t)pid;
+	return target->status > 0;
+}
+
 /* Does a path mean a node, or go on below one? */
 static bool find_node(const struct call *call, const char *full, bool folder, struct path_target *target)
 {
@@ -248,7 +266,7 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct pa
 	target->beneath = stays_beneath(given);
 	folder = !*last_word(given) || !strcmp(last_word(given), ".");
 	for (int i = 0; i < LINKS_MAX; i++) {
-		if (find_node(call, full, folder, target) ||
+		if (find_node(call, full, folder, target) || find_status(call, full, target) ||
 		    find_descriptor(call, full, target->descriptor, sizeof(target->descriptor)))
 			return true;
 		if (!links || !follow(call, full))

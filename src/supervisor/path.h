@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which of our nodes, or which descriptor, a client's path means. */
+/* Which of our nodes, or what of /proc, a client's path means. */
 #ifndef IOMMUSE_SUPERVISOR_PATH_H
 #define IOMMUSE_SUPERVISOR_PATH_H
 
@@ -10,6 +10,7 @@ struct path_target {
 	bool linked;             /* the last word was a symbolic link */
 	bool beneath;            /* the path as given stays below the directory that it begins in */
 	const struct node *node; /* one of our nodes, or NULL */
+	pid_t status;            /* or 0: the path means the status of this thread or process in /proc */
 	/* Otherwise the path means a descriptor ("/proc/self/fd/3"), and this is how we look at it. */
 	char descriptor[96];
 };

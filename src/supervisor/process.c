@@ -2,7 +2,7 @@
 #include "supervisor/process.h"
 
 #include "supervisor/exec.h"
-#include "supervisor/remote.h"
+#include "supervisor/remote_mm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include <linux/kcmp.h>
 
 #define BUCKETS                64U
 #define THREADS_MAX            256U        /* of each of which a directory is kept open */
@@ -25,6 +27,8 @@ struct thread {
 	pid_t tid;
 	int fd_dir;
 	struct process *process;
+	bool capabilities_known;
+	uint64_t capabilities;
 };
 
 struct processes {
@@ -152,27 +156,28 @@ bool process_in_initial_namespace(pid_t pid)
 	return stat(path, &st) == 0 && st.st_ino == INITIAL_USER_NAMESPACE;
 }
 
-uint64_t process_capabilities(const struct supervisor *s, pid_t tid)
-{
-	uint64_t mask;
-
-	/*
-	 * In a user namespace of ours a client's own capabilities count for nothing outside. Without it, the program
-	 * would have those that its launcher passes on over execve.
-	 */
-	if (s->user_namespace)
-		return s->ambient;
-	if (!process_in_initial_namespace(tid) || process_status(tid, "CapEff", 16, &mask))
-		return 0;
-	return mask;
-}
-
 static struct process *process_find(struct processes *t, pid_t pid)
 {
 	for (struct process *p = t->all[(unsigned)pid % BUCKETS]; p; p = p->next)
 		if (p->pid == pid)
 			return p;
 	return NULL;
+}
+
+struct mm *process_mm(struct supervisor *s, pid_t tid)
+{
+	struct mm *mm = NULL;
+	struct process *p;
+	uint64_t pid;
+
+	if (process_status(tid, "Tgid", 10, &pid))
+		return NULL;
+	supervisor_lock(s);
+	p = process_find(s->processes, (pid_t)pid);
+	if (p && (!p->exec_tried || !remote_mm_gone(p->mm)))
+		mm = mm_get(remote_mm_base(p->mm));
+	supervisor_unlock(s);
+	return mm;
 }
 
 /* The process of a thread, made known where it is new; without a reference. */
@@ -266,6 +271,61 @@ static int thread_new(struct supervisor *s, pid_t tid, struct thread **out)
 	lru_push(t, thread);
 	*out = thread;
 	return 0;
+}
+
+static bool find_capabilities(const struct call *call, uint64_t *mask)
+{
+	struct thread *thread;
+	bool known;
+
+	supervisor_lock(call->supervisor);
+	thread = thread_find(call->supervisor->processes, call->n.tid);
+	known = thread && thread->capabilities_known;
+	if (known)
+		*mask = thread->capabilities;
+	supervisor_unlock(call->supervisor);
+	return known;
+}
+
+static void keep_capabilities(const struct call *call, uint64_t mask)
+{
+	struct thread *thread;
+
+	supervisor_lock(call->supervisor);
+	thread = thread_find(call->supervisor->processes, call->n.tid);
+	/* While an execve is under way this thread may become the one that calls it. */
+	if (thread && thread->process == call->process && !call->process->execs) {
+		thread->capabilities = mask;
+		thread->capabilities_known = true;
+	}
+	supervisor_unlock(call->supervisor);
+}
+
+uint64_t process_capabilities(const struct call *call)
+{
+	uint64_t mask;
+
+	/*
+	 * In a user namespace of ours a client's own capabilities count for nothing outside. Without it, the program
+	 * would have those that its launcher passes on over execve.
+	 */
+	if (call->supervisor->user_namespace)
+		return call->supervisor->ambient;
+	if (find_capabilities(call, &mask))
+		return mask;
+	if (!process_in_initial_namespace(call->n.tid) || process_status(call->n.tid, "CapEff", 16, &mask))
+		mask = 0;
+	keep_capabilities(call, mask);
+	return mask;
+}
+
+void process_forget_capabilities(const struct call *call, bool all)
+{
+	supervisor_lock(call->supervisor);
+	for (struct thread *t = call->supervisor->processes->newest; t; t = t->older)
+		if (t->tid == call->n.tid || (all && t->process == call->process))
+			t->capabilities_known = false;
+	supervisor_unlock(call->supervisor);
 }
 
 static struct timespec time_of(struct statx_timestamp t)
@@ -363,4 +423,29 @@ void process_call_end(struct call *call)
 	if (call->next)
 		call->next->link = call->link;
 	process_put(call->process);
+}
+
+bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid)
+{
+	const struct process *p;
+	bool found = false;
+
+	supervisor_lock(s);
+	p = process_find(s->processes, pid);
+	for (const struct call *call = p ? p->calls : NULL; call && !found; call = call->next)
+		found = call->n.tid == tid;
+	supervisor_unlock(s);
+	return found;
+}
+
+bool process_shares_memory(struct supervisor *s, pid_t pid)
+{
+	bool shares = false;
+
+	supervisor_lock(s);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (const struct process *p = s->processes->all[i]; p; p = p->next)
+			shares |= p->pid != pid && syscall(__NR_kcmp, pid, p->pid, KCMP_VM, 0, 0) == 0;
+	supervisor_unlock(s);
+	return shares;
 }

@@ -27,8 +27,23 @@ int process_stat(int dir, const char *path, struct stat *st);
 void process_call_begin(struct call *call);
 void process_call_end(struct call *call);
 
-/* The capabilities of a thread in the initial user namespace, as a mask. */
-uint64_t process_capabilities(const struct supervisor *s, pid_t tid);
+/* Is a call of the thread in flight? Takes the lock. */
+bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid);
+
+/* Does another process that is known live in the same memory? Takes the lock. */
+bool process_shares_memory(struct supervisor *s, pid_t pid);
+
+/*
+ * The capabilities that the thread which calls has in the initial user namespace, as a mask. They are kept until it
+ * makes a call that may change them, all of which are trapped. Without the lock.
+ */
+uint64_t process_capabilities(const struct call *call);
+
+/* The thread which calls, or, as by execve, any of its process, may have others after the call. Without the lock. */
+void process_forget_capabilities(const struct call *call, bool all);
+
+/* The address space of the process that a thread belongs to, with a reference; NULL: it has made no call. */
+struct mm *process_mm(struct supervisor *s, pid_t tid);
 
 /* A field of /proc/PID/status as a number: "Tgid", "CapEff". Returns 0, or -errno. */
 int process_status(pid_t pid, const char *field, int base, uint64_t *value);

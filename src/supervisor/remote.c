@@ -4,25 +4,14 @@
 #include "base/log.h"
 #include "supervisor/exec.h"
 #include "supervisor/process.h"
+#include "supervisor/region.h"
 #include "supervisor/remote_files.h"
+#include "supervisor/remote_mm.h"
+#include "supervisor/share.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
-
-struct remote_mm {
-	struct mm base;
-	bool used;
-	int mem; /* /proc/PID/mem: reads nothing once the memory is gone; -1: it could not be opened */
-};
 
 static struct call *call_of(struct client *client)
 {
@@ -62,11 +51,22 @@ static size_t remote_read(struct client *client, void *dst, uaddr_t src, size_t 
 	return notify_valid(call->supervisor->listener, &call->n) ? (size_t)got : 0;
 }
 
+static struct mm *remote_client_mm(struct client *client);
+
+static struct share *share_of(struct client *client)
+{
+	if (call_of(client)->supervisor->pin != PIN_SHARE)
+		return NULL;
+	return remote_mm_share((struct remote_mm *)remote_client_mm(client));
+}
+
 static int remote_copy_out(struct client *client, uaddr_t dst, const void *src, size_t n)
 {
 	struct call *call = call_of(client);
 	struct iovec local = {(void *)(uintptr_t)src, n};
 	struct iovec remote = {(void *)(uintptr_t)dst.va, n};
+	struct share *share = share_of(client);
+	bool entered;
 	ssize_t put;
 
 	if (!n)
@@ -81,7 +81,9 @@ static int remote_copy_out(struct client *client, uaddr_t dst, const void *src, 
 		atomic_store(&call->writing, false);
 		return -EFAULT;
 	}
+	entered = share_enter(share, call->n.tid);
 	put = process_vm_writev(call->n.tid, &local, 1, &remote, 1, 0);
+	share_leave(share, entered);
 	atomic_store(&call->writing, false);
 	return put == (ssize_t)n ? 0 : -EFAULT;
 }
@@ -92,44 +94,6 @@ void remote_call_end(struct call *call)
 		mm_put(call->mm);
 }
 
-struct mm *remote_mm_base(struct remote_mm *mm)
-{
-	return &mm->base;
-}
-
-static void remote_mm_release(struct mm *mm)
-{
-	struct remote_mm *remote = (struct remote_mm *)mm;
-
-	if (remote->mem >= 0)
-		close(remote->mem);
-	free(remote);
-}
-
-static const struct mm_ops remote_mm_ops = {.release = remote_mm_release};
-
-/* A byte is read where nothing is ever mapped: only an address space that is gone reads as empty. */
-static bool mm_gone(const struct remote_mm *mm)
-{
-	char byte;
-
-	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
-}
-
-struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
-{
-	struct remote_mm *mm = calloc(1, sizeof(*mm));
-
-	if (!mm)
-		return NULL;
-	mm->base.ops = &remote_mm_ops;
-	atomic_init(&mm->base.refs, 1);
-	mm->base.serial = ++s->mm_serial;
-	mm->base.pid = pid;
-	mm->mem = -1;
-	return mm;
-}
-
 /*
  * Looks which memory the process has now: it is opened at its first use, as many processes only call execve. After an
  * execve it may be another one, or the old one where that failed. Under the lock.
@@ -138,23 +102,19 @@ static void renew_mm(struct call *call)
 {
 	struct process *p = call->process;
 	struct remote_mm *mm = p->mm;
-	char path[64];
 
-	if (mm->used && !p->exec_tried)
+	if (remote_mm_opened(mm) && !p->exec_tried)
 		return;
-	if (mm->used && mm_gone(mm)) {
+	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
 		mm = remote_mm_new(call->supervisor, p->pid);
 		if (!mm)
 			return;
-		mm_put(&p->mm->base);
+		mm_put(remote_mm_base(p->mm));
 		p->mm = mm;
 	}
-	if (!mm->used) {
-		mm->used = true;
-		snprintf(path, sizeof(path), "/proc/%d/mem", (int)call->n.tid);
-		mm->mem = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	p->exec_tried = p->execs || mm->mem < 0;
+	if (!remote_mm_opened(mm))
+		remote_mm_open(mm, call->n.tid);
+	p->exec_tried = p->execs || remote_mm_gone(mm);
 }
 
 static struct mm *remote_client_mm(struct client *client)
@@ -165,14 +125,19 @@ static struct mm *remote_client_mm(struct client *client)
 		return call->mm;
 	supervisor_lock(call->supervisor);
 	renew_mm(call);
-	call->mm = mm_get(&call->process->mm->base);
+	call->mm = mm_get(remote_mm_base(call->process->mm));
 	supervisor_unlock(call->supervisor);
 	return call->mm;
 }
 
+struct remote_mm *remote_call_mm(struct call *call)
+{
+	return (struct remote_mm *)mm_get(remote_client_mm(&call->client));
+}
+
 static bool remote_capable(struct client *client, int cap)
 {
-	return process_capabilities(call_of(client)->supervisor, client->tid) >> cap & 1;
+	return process_capabilities(call_of(client)) >> cap & 1;
 }
 
 static const struct client_ops remote_ops = {
@@ -184,6 +149,7 @@ static const struct client_ops remote_ops = {
 	.fd_reserve = remote_fd_reserve,
 	.fd_install = remote_fd_install,
 	.fd_unreserve = remote_fd_unreserve,
+	.region_new = remote_region_new,
 	.capable = remote_capable,
 };
 

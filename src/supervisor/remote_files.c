@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "client/file.h"
+#include "client/vma.h"
 #include "supervisor/process.h"
 #include "supervisor/standin.h"
 
@@ -16,7 +17,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define NUMBERS_MAX 65536 /* of descriptors that are looked at for a free one */
+#define NUMBERS_MAX    65536 /* of descriptors that are looked at for a free one */
+#define RESERVED_FLAGS (O_RDWR | O_CLOEXEC)
 
 static struct call *call_of(struct client *client)
 {
@@ -106,27 +108,46 @@ static bool may_be_memory(struct call *call, int fd)
 	return memory;
 }
 
-/* Was the descriptor opened with O_PATH? */
-static bool only_names_a_file(const struct call *call, int fd)
+int remote_fd_flags(const struct call *call, int fd)
 {
 	char path[64], line[128];
-	bool named = false;
+	int flags = -EBADF;
 	FILE *info;
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)call->n.tid, fd);
 	info = fopen(path, "re");
 	while (info && fgets(line, sizeof(line), info))
 		if (!strncmp(line, "flags:", 6))
-			named = strtol(line + 6, NULL, 8) & O_PATH;
+			flags = (int)strtol(line + 6, NULL, 8);
 	if (info)
 		fclose(info);
-	return named;
+	return flags;
+}
+
+static int memory_of(int fd, struct memory_file **out)
+{
+	struct memory_file *memory = calloc(1, sizeof(*memory));
+
+	if (!memory)
+		return -ENOMEM;
+	atomic_init(&memory->refs, 1);
+	memory->fd = fd;
+	*out = memory;
+	return 0;
+}
+
+/* A file of ours is a dma-buf or no memory; to hold it would keep it from ever being closed. Consumes the reference. */
+static int memory_of_ours(struct file *file, struct memory_file **out)
+{
+	int err = file->ops->memory ? file->ops->memory(file, out) : memory_of(-1, out);
+
+	file_put(file);
+	return err;
 }
 
 int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 {
 	struct call *call = call_of(client);
-	struct memory_file *memory;
 	struct file *ours;
 	int own = -1;
 	int err;
@@ -135,26 +156,22 @@ int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 	if (err == -EBADF)
 		return err;
 	if (!err)
-		file_put(ours); /* no memory, and holding it would keep it from ever being closed */
-	else if (may_be_memory(call, fd))
+		return memory_of_ours(ours, out);
+	if (may_be_memory(call, fd))
 		own = fetch_fd(call, fd);
-	else if (only_names_a_file(call, fd))
+	else if (remote_fd_flags(call, fd) & O_PATH) /* it only names a file, or is gone */
 		return -EBADF;
 	if (own < -1) {
 		if (own == -EMFILE || own == -ENFILE)
 			log_error(own, "no descriptor left for the file that process %d maps", (int)client->pid);
 		return own == -EMFILE ? -ENFILE : own;
 	}
-	memory = calloc(1, sizeof(*memory));
-	if (!memory) {
-		if (own >= 0)
-			close(own);
-		return -ENOMEM;
-	}
-	atomic_init(&memory->refs, 1);
-	memory->fd = own;
-	*out = memory;
-	return 0;
+	err = memory_of(own, out);
+	if (!err)
+		(*out)->holds = call->supervisor->holds;
+	else if (own >= 0)
+		close(own);
+	return err;
 }
 
 static bool number_is_free(struct call *call, int number)
@@ -164,7 +181,6 @@ static bool number_is_free(struct call *call, int number)
 	return stat_client_fd(call, number, &st) == -EBADF;
 }
 
-/* Any number is better than none, but only polling is as it should be there: see docs/limits.md. */
 static int any_free_number(struct call *call, rlim_t limit)
 {
 	for (int number = 0; number < NUMBERS_MAX && (rlim_t)number < limit; number++)
@@ -173,22 +189,25 @@ static int any_free_number(struct call *call, rlim_t limit)
 	return -EMFILE;
 }
 
-int remote_fd_reserve(struct client *client, struct file *file)
+static rlim_t number_limit(const struct call *call)
 {
-	struct call *call = call_of(client);
+	struct rlimit limit;
+
+	return prlimit(call->n.tid, RLIMIT_NOFILE, NULL, &limit) < 0 ? RLIM_INFINITY : limit.rlim_cur;
+}
+
+/* A number at which reads and writes are trapped, or -EMFILE. */
+static int queue_number(struct call *call, rlim_t limit)
+{
 	struct supervisor *s = call->supervisor;
 	struct process *p = call->process;
-	struct rlimit limit;
 	int found = -EMFILE;
 
-	(void)file;
-	if (prlimit(client->tid, RLIMIT_NOFILE, NULL, &limit) < 0)
-		limit.rlim_cur = RLIM_INFINITY;
 	supervisor_lock(s);
 	for (int i = 0; i < QUEUE_FDS && found < 0; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if ((rlim_t)s->queue_fd + (rlim_t)i >= limit.rlim_cur)
+		if ((rlim_t)s->queue_fd + (rlim_t)i >= limit)
 			break;
 		if (p->queue_fds[i / 64] & bit || !number_is_free(call, s->queue_fd + i))
 			continue;
@@ -196,10 +215,10 @@ int remote_fd_reserve(struct client *client, struct file *file)
 		found = s->queue_fd + i;
 	}
 	supervisor_unlock(s);
-	return found < 0 ? any_free_number(call, limit.rlim_cur) : found;
+	return found;
 }
 
-static void release_number(struct call *call, int fd)
+static void release_queue_number(struct call *call, int fd)
 {
 	int i = fd - call->supervisor->queue_fd;
 
@@ -210,26 +229,130 @@ static void release_number(struct call *call, int fd)
 	supervisor_unlock(call->supervisor);
 }
 
-int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags)
+/* Will the reply reach the client, as far as can be said? Its structure begins with its size. */
+static bool reply_is_writable(struct call *call)
+{
+	uaddr_t reply = uaddr(call->n.args[2]);
+	uint32_t size = 0;
+	char path[64];
+	int maps, err;
+
+	if (client_copy_in(&call->client, &size, reply, sizeof(size)) || !size)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)call->n.tid);
+	maps = open(path, O_RDONLY | O_CLOEXEC);
+	if (maps < 0)
+		return false;
+	err = vma_check(maps, reply.va, size < PAGE_SIZE ? size : PAGE_SIZE, VMA_WRITE);
+	close(maps);
+	return !err;
+}
+
+/*
+ * Gives the client a descriptor of a file that nobody finds by it yet, at the lowest free number as Linux does: that
+ * the kernel chooses it leaves no moment in which another thread could take it. Returns the number, or -errno.
+ */
+static int place(struct call *call, struct file *file)
+{
+	struct standin *e;
+	int client_fd;
+	int err = standin_make(call, NULL, file, RESERVED_FLAGS, &e, &client_fd);
+
+	if (err)
+		return err;
+	e->number = notify_put_fd(call->supervisor->listener, &call->n, client_fd, NOTIFY_ANY_FD,
+				  RESERVED_FLAGS & O_CLOEXEC);
+	close(client_fd);
+	if (e->number < 0) {
+		standin_abandon(call->supervisor, e);
+		return -EMFILE;
+	}
+	call->placed = e;
+	return e->number;
+}
+
+/*
+ * What was placed cannot be taken back from the client: only a reply that cannot be written would make that necessary,
+ * so then a number is chosen, and the client gets the descriptor when it has it, too, if the number is free still.
+ * Event queues always do, as they have numbers of their own where there are any left; elsewhere only polling is as it
+ * should be: see docs/limits.md.
+ */
+int remote_fd_reserve(struct client *client, struct file *file)
 {
 	struct call *call = call_of(client);
-	int client_fd;
-	int err;
+	rlim_t limit = number_limit(call);
+	int number = file->ops->event_queue ? queue_number(call, limit) : -EMFILE;
 
-	err = standin_open_queue(call, file, &client_fd);
+	if (number >= 0)
+		return number;
+	return !call->placed && reply_is_writable(call) ? place(call, file) : any_free_number(call, limit);
+}
+
+static struct standin *take_placed(struct call *call, int fd)
+{
+	struct standin *e = call->placed;
+
+	if (!e || e->number != fd)
+		return NULL;
+	call->placed = NULL;
+	return e;
+}
+
+/* Its flags were not known when it was placed. */
+static void correct_flags(struct call *call, struct standin *e, int o_flags)
+{
+	int client_fd;
+
+	if ((o_flags & (O_ACCMODE | O_CLOEXEC)) == RESERVED_FLAGS)
+		return;
+	client_fd = standin_open_again(call->supervisor, e, o_flags);
+	if (client_fd < 0)
+		return;
+	(void)notify_put_fd(call->supervisor->listener, &call->n, client_fd, e->number, o_flags & O_CLOEXEC);
+	close(client_fd);
+}
+
+/* Gives the client a descriptor now, at a number that was told. Consumes the reference. */
+static int put(struct call *call, int fd, struct file *file, int o_flags)
+{
+	int err = number_is_free(call, fd) ? 0 : -EMFILE;
+	int client_fd;
+
+	if (!err)
+		err = standin_open(call, NULL, file, o_flags, &client_fd);
 	if (err) {
 		file_put(file);
-		release_number(call, fd);
 		return -EMFILE;
 	}
 	err = notify_put_fd(call->supervisor->listener, &call->n, client_fd, fd, o_flags & O_CLOEXEC);
-	release_number(call, fd);
-	close(client_fd); /* where the client has none, this is the last, and the queue is closed */
+	close(client_fd); /* where the client has none, this is the last, and the file is closed */
 	return err < 0 && err != -ENOENT ? -EMFILE : 0;
+}
+
+int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags)
+{
+	struct call *call = call_of(client);
+	struct standin *e = take_placed(call, fd);
+	int err;
+
+	if (e) {
+		correct_flags(call, e, o_flags);
+		standin_publish(call->supervisor, e, true);
+		return 0;
+	}
+	err = put(call, fd, file, o_flags);
+	release_queue_number(call, fd);
+	return err;
 }
 
 void remote_fd_unreserve(struct client *client, int fd, struct file *file)
 {
+	struct call *call = call_of(client);
+	struct standin *e = take_placed(call, fd);
+
 	(void)file;
-	release_number(call_of(client), fd);
+	if (e)
+		standin_abandon(call->supervisor, e);
+	else
+		release_queue_number(call, fd);
 }

@@ -5,6 +5,9 @@
 
 #include "supervisor/supervisor.h"
 
+/* The O_* flags of a client's descriptor, or -EBADF. */
+int remote_fd_flags(const struct call *call, int fd);
+
 int remote_file(struct client *client, int fd, struct file **file);
 int remote_memory_file(struct client *client, int fd, struct memory_file **out);
 int remote_fd_reserve(struct client *client, struct file *file);

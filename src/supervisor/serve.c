@@ -4,6 +4,8 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "check/trace.h"
+#include "client/holds.h"
+#include "supervisor/guard.h"
 #include "supervisor/inherited.h"
 #include "supervisor/launch.h"
 #include "supervisor/notify.h"
@@ -153,7 +155,8 @@ static void reap(struct server *server)
 
 	while (read(server->signals, &info, sizeof(info)) > 0)
 		;
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+	pthread_mutex_lock(&server->s.reaping);
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WNOTHREAD)) > 0) {
 		if (pid != server->program.pid)
 			continue;
 		if (WIFSTOPPED(status)) {
@@ -164,6 +167,7 @@ static void reap(struct server *server)
 			exec_decided(server);
 		program_ended(server, status);
 	}
+	pthread_mutex_unlock(&server->s.reaping);
 }
 
 /* Serves until the filter has no process any more. */
@@ -242,6 +246,7 @@ static void detach(struct supervisor *s, const struct inherited *inherited)
 	struct rlimit limit = inherited->open_files;
 
 	setpgid(0, 0); /* the terminal's signals are not for us */
+	guard_install();
 	inherited_let_go(inherited);
 	(void)!chdir("/");
 	umask(0);
@@ -294,6 +299,8 @@ static int start_program(struct server *server, struct program_start *start)
 	s->queue_fd = (int)(limit > 2 * QUEUE_FDS ? limit - QUEUE_FDS : limit / 2);
 	start->filter = (struct filter_config){
 		.paths = s->trap_paths,
+		.forks = s->pin == PIN_SHARE,
+		.credentials = !s->user_namespace,
 		.queue_fd = s->queue_fd,
 		.queue_fd_count = QUEUE_FDS,
 	};
@@ -321,6 +328,9 @@ static int start_to_serve(struct server *server)
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (s->epoll < 0)
 		return -errno;
+	s->holds = holds_new(guard_copy);
+	if (!s->holds)
+		return -ENOMEM;
 	err = processes_new(&s->processes);
 	if (!err)
 		err = standins_new(s, overlay_take_tree(s->overlay), &s->standins);
@@ -340,6 +350,9 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 	int err;
 
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->reaping, NULL);
+	s->selftest = options->selftest;
+	s->pin = options->pin;
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	err = set_up_process(&server);
 	if (!err && options->verbose)

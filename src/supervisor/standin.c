@@ -10,14 +10,18 @@
  * stand-in whose lease is refused stays suspect. For FRESH_MS it is tested with each call that comes in, as a program
  * that closes and then calls shall find it closed, and after that some more times.
  *
- * An event queue is a socket pair, as it needs a poll that waits. Its last close hangs up our end.
+ * An event queue is a pipe, as it needs a poll that waits (queue.c). Its last close hangs up our end.
  *
  * The description that a client gets stands at the highest offset there is, so that read and write of even one byte
  * fail with EINVAL, as on a character device that has neither.
+ *
+ * A file whose parts clients may map is a memfd of fixed size, all holes, which nobody can truncate under those who
+ * have it mapped. Any other is empty for ever.
  */
 #include "supervisor/standin.h"
 
 #include "client/file.h"
+#include "supervisor/queue.h"
 #include "system/system.h"
 
 #include <errno.h>
@@ -29,7 +33,6 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +41,7 @@
 
 #define BUCKETS       256U
 #define MAX_OFFSET    INT64_MAX
+#define MAPPED_SIZE   (INT64_C(1) << 40) /* of a file whose parts can be mapped */
 #define FRESH_MS      20
 #define STALE_MS      100
 #define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
@@ -48,6 +52,7 @@ struct standins {
 	struct watch watch; /* of inotify */
 	int inotify;
 	int tree;
+	struct queues queues;
 	_Atomic unsigned next_directory;
 	struct standin *by_inode[BUCKETS];
 	struct standin *by_watch[BUCKETS];
@@ -82,6 +87,7 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 	if (!t)
 		return -ENOMEM;
 	t->tree = tree;
+	queues_init(&t->queues);
 	pthread_cond_init(&t->dropped, NULL);
 	TAILQ_INIT(&t->fresh);
 	TAILQ_INIT(&t->stale);
@@ -125,29 +131,32 @@ struct standin *standin_find(struct supervisor *s, const struct stat *st)
 	return NULL;
 }
 
+static int own_duplicate(const struct standin *e)
+{
+	int fd = fcntl(e->own, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int standin_open_own(struct supervisor *s, const struct file *file)
+{
+	int fd = -ENOENT;
+
+	supervisor_lock(s);
+	for (unsigned i = 0; i < BUCKETS && fd == -ENOENT; i++)
+		for (struct standin *e = s->standins->by_inode[i]; e && fd == -ENOENT; e = e->next_inode)
+			if (e->file == file)
+				fd = own_duplicate(e);
+	supervisor_unlock(s);
+	return fd;
+}
+
 static struct standin *find_watch(struct standins *t, int wd)
 {
 	for (struct standin *e = *watch_bucket(t, wd); e; e = e->next_watch)
 		if (e->inotify == wd)
 			return e;
 	return NULL;
-}
-
-static void publish(struct supervisor *s, struct standin *e)
-{
-	struct standins *t = s->standins;
-	struct standin **head;
-
-	supervisor_lock(s);
-	head = inode_bucket(t, e->ino);
-	e->next_inode = *head;
-	*head = e;
-	if (e->inotify >= 0) {
-		head = watch_bucket(t, e->inotify);
-		e->next_watch = *head;
-		*head = e;
-	}
-	supervisor_unlock(s);
 }
 
 /* The last descriptor has gone. Under the lock. */
@@ -165,6 +174,7 @@ static void retire(struct supervisor *s, struct standin *e)
 		*p = e->next_watch;
 	} else {
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, e->own, NULL);
+		queue_hide(&t->queues, e->queue);
 	}
 	e->next_closed = t->closed;
 	t->closed = e;
@@ -193,7 +203,7 @@ static void suspect_all(struct standins *t)
 {
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct standin *e = t->by_inode[i]; e; e = e->next_inode)
-			if (e->node)
+			if (!e->queue)
 				suspect(t, e);
 }
 
@@ -280,10 +290,13 @@ static void inotify_ready(struct supervisor *s, struct watch *watch)
 	}
 }
 
-/* Nothing else is watched for: what a client sends past us stays in the socket. */
+/* Nothing else is watched for. One that is closed before it is published hangs up again. */
 static void queue_hung_up(struct supervisor *s, struct watch *watch)
 {
-	retire(s, (struct standin *)watch);
+	struct standin *e = (struct standin *)watch;
+
+	if (e->published)
+		retire(s, e);
 }
 
 struct standin *standins_take_closed(struct supervisor *s)
@@ -300,9 +313,9 @@ struct standin *standins_take_closed(struct supervisor *s)
 }
 
 /* "<directory>/dev/vfio/vfio" with every folder of it made, or removed again. Returns 0, or -errno. */
-static int make_folders(int tree, unsigned directory, const char *path, char *name, size_t size)
+static int make_folders(int tree, const struct standin *e, char *name, size_t size)
 {
-	snprintf(name, size, "%u%s", directory, path);
+	snprintf(name, size, "%u/%s", e->directory, e->name);
 	for (char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
 		int made;
 
@@ -315,11 +328,11 @@ static int make_folders(int tree, unsigned directory, const char *path, char *na
 	return 0;
 }
 
-static void remove_folders(int tree, unsigned directory, const char *path)
+static void remove_folders(int tree, const struct standin *e)
 {
 	char name[128];
 
-	snprintf(name, sizeof(name), "%u%s", directory, path);
+	snprintf(name, sizeof(name), "%u/%s", e->directory, e->name);
 	unlinkat(tree, name, 0);
 	for (char *slash = strrchr(name, '/'); slash; slash = strrchr(name, '/')) {
 		*slash = '\0';
@@ -333,59 +346,64 @@ static int status_flags(int flags)
 	return (flags & (O_ACCMODE | O_NONBLOCK)) | O_CLOEXEC | O_NOCTTY;
 }
 
-/* A file in the tree: the client's description of it shows the node's own path in /proc. */
-static int open_in_tree(struct standins *t, struct standin *e, int *client_fd)
+/* Opens a file in the tree so that /proc shows the node's own path for it. */
+static int open_in_tree(const struct standins *t, const struct standin *e, int flags)
 {
-	char name[128];
 	char folder[16];
-	int err, root;
+	int root, fd;
 
-	e->directory = atomic_fetch_add(&t->next_directory, 1) + 1;
-	err = make_folders(t->tree, e->directory, e->node->path, name, sizeof(name));
-	if (err)
-		goto out_remove;
-	e->own = openat(t->tree, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-	if (e->own < 0) {
-		err = -errno;
-		goto out_remove;
-	}
 	snprintf(folder, sizeof(folder), "%u", e->directory);
 	root = (int)syscall(__NR_open_tree, t->tree, folder, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (root < 0) {
-		err = -errno;
-		goto out_close;
-	}
-	*client_fd = openat(root, e->node->path + 1, status_flags(e->open_flags));
-	err = *client_fd < 0 ? -errno : 0;
+	if (root < 0)
+		return -errno;
+	fd = openat(root, e->name, status_flags(flags));
+	if (fd < 0)
+		fd = -errno;
 	close(root);
-	if (err)
-		goto out_close;
-	return 0;
+	return fd;
+}
 
-out_close:
-	close(e->own);
-out_remove:
-	remove_folders(t->tree, e->directory, e->node->path);
+/* Opens the file of a descriptor of ours once more. */
+static int open_again(int own, int flags)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", own);
+	fd = open(path, status_flags(flags));
+	return fd < 0 ? -errno : fd;
+}
+
+/* A file in the tree. Returns 0 with e->own, or -errno. */
+static int make_in_tree(struct standins *t, struct standin *e)
+{
+	char name[128];
+	int err;
+
+	e->directory = atomic_fetch_add(&t->next_directory, 1) + 1;
+	err = make_folders(t->tree, e, name, sizeof(name));
+	if (!err)
+		e->own = openat(t->tree, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+	if (!err && e->own < 0)
+		err = -errno;
+	if (err)
+		remove_folders(t->tree, e);
 	return err;
 }
 
-static int open_memfd(struct standin *e, int *client_fd)
+static int make_memfd(struct standin *e, bool mapped)
 {
-	char path[64];
-	int first = memfd_create(e->node->path, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int err;
+	int first = memfd_create(e->name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (first < 0)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", first);
-	e->own = open(path, O_RDWR | O_CLOEXEC);
-	*client_fd = e->own < 0 ? -1 : open(path, status_flags(e->open_flags));
-	err = *client_fd < 0 ? -errno : 0;
-	(void)fcntl(first, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL); /* empty for ever */
+	e->own = open_again(first, O_RDWR);
+	/* Where RLIMIT_FSIZE forbids the size, nothing can be mapped. */
+	if (e->own >= 0 && mapped)
+		(void)!ftruncate(first, MAPPED_SIZE);
+	(void)fcntl(first, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	close(first);
-	if (err && e->own >= 0)
-		close(e->own);
-	return err;
+	return e->own < 0 ? e->own : 0;
 }
 
 static int add_watch(struct standins *t, struct standin *e)
@@ -399,9 +417,13 @@ static int add_watch(struct standins *t, struct standin *e)
 
 static void discard(struct standins *t, struct standin *e)
 {
-	close(e->own);
-	if (e->node && t->tree >= 0)
-		remove_folders(t->tree, e->directory, e->node->path);
+	if (e->queue) {
+		queue_put(e->queue);
+	} else {
+		close(e->own);
+		if (e->directory)
+			remove_folders(t->tree, e);
+	}
 	free(e);
 }
 
@@ -417,83 +439,150 @@ static bool has_room(const struct supervisor *s, int fd)
 	return s->fd_limit > 2 * RESERVED_FDS ? fd < s->fd_limit - RESERVED_FDS : true;
 }
 
-int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd)
+/* A description for the client, at the highest offset there is. */
+static int open_for_client(const struct standins *t, const struct standin *e, int flags)
 {
-	struct supervisor *s = call->supervisor;
+	int fd = e->directory ? open_in_tree(t, e, flags) : open_again(e->own, flags);
+	int err;
+
+	if (fd < 0 || lseek(fd, MAX_OFFSET, SEEK_SET) >= 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int make_file(struct supervisor *s, struct standin *e, int *client_fd)
+{
 	struct standins *t = s->standins;
-	struct standin *e = calloc(1, sizeof(*e));
+	/* What the test device makes can be mapped. */
+	const bool mapped = s->selftest && e->file->ops->mmap;
 	struct stat st = {0};
+	int err = t->tree >= 0 && !mapped ? make_in_tree(t, e) : make_memfd(e, mapped);
+
+	if (err)
+		return err;
+	*client_fd = has_room(s, e->own) ? open_for_client(t, e, e->open_flags) : -ENFILE;
+	err = *client_fd < 0 ? *client_fd : add_watch(t, e);
+	/* Mode 0 keeps ordinary clients from opening the inode a second time behind our back. */
+	if (!err && (fchmod(e->own, 0) < 0 || fstat(e->own, &st) < 0))
+		err = -errno;
+	if (err) {
+		if (*client_fd >= 0)
+			close(*client_fd);
+		close(e->own);
+		if (e->directory)
+			remove_folders(t->tree, e);
+		return err;
+	}
+	e->dev = st.st_dev;
+	e->ino = st.st_ino;
+	return 0;
+}
+
+static int make_queue(struct supervisor *s, struct standin *e, int *client_fd)
+{
+	struct epoll_event event = {.data.ptr = &e->watch}; /* of hanging up it tells unasked */
+	struct stat st = {0};
+	int err = queue_new(e->file, &e->queue, client_fd);
+
+	if (err)
+		return err;
+	e->own = queue_end(e->queue);
+	e->inotify = -1;
+	e->watch.ready = queue_hung_up;
+	if (!has_room(s, e->own))
+		err = -ENFILE;
+	else if (fstat(*client_fd, &st) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, e->own, &event) < 0)
+		err = -errno;
+	if (err) {
+		close(*client_fd);
+		queue_put(e->queue);
+		return err;
+	}
+	e->dev = st.st_dev;
+	e->ino = st.st_ino;
+	return 0;
+}
+
+int standin_make(struct call *call, const struct node *node, struct file *file, int flags, struct standin **out,
+		 int *client_fd)
+{
+	struct standin *e = calloc(1, sizeof(*e));
 	int err;
 
 	if (!e)
 		return -ENOMEM;
 	e->node = node;
+	e->name = node ? node->path + 1 : file->ops->name;
 	e->file = file;
-	e->open_flags = flags;
 	e->opener = call->client.pid;
-	err = t->tree >= 0 ? open_in_tree(t, e, client_fd) : open_memfd(e, client_fd);
+	e->open_flags = flags;
+	err = file->ops->event_queue ? make_queue(call->supervisor, e, client_fd)
+				     : make_file(call->supervisor, e, client_fd);
 	if (err) {
 		free(e);
 		return own_shortage(err);
 	}
-	if (!has_room(s, e->own)) {
-		close(*client_fd);
-		discard(t, e);
-		return -ENFILE;
-	}
-	err = add_watch(t, e);
-	/* Mode 0 keeps ordinary clients from opening the inode a second time behind our back. */
-	if (!err && (fchmod(e->own, 0) < 0 || fstat(e->own, &st) < 0 || lseek(*client_fd, MAX_OFFSET, SEEK_SET) < 0))
-		err = -errno;
-	if (err) {
-		close(*client_fd);
-		discard(t, e);
-		return own_shortage(err);
-	}
-	e->dev = st.st_dev;
-	e->ino = st.st_ino;
-	publish(s, e);
+	*out = e;
 	return 0;
 }
 
-int standin_open_queue(struct call *call, struct file *file, int *client_fd)
+void standin_publish(struct supervisor *s, struct standin *e, bool given)
 {
-	struct supervisor *s = call->supervisor;
-	struct standin *e = calloc(1, sizeof(*e));
-	struct epoll_event event = {0}; /* of hanging up it tells unasked */
-	struct stat st = {0};
-	int pair[2];
+	struct standins *t = s->standins;
+	struct standin **head;
 
-	if (!e)
-		return -ENOMEM;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
-		free(e);
-		return own_shortage(-errno);
+	if (e->queue)
+		queue_show(&t->queues, e->queue);
+	supervisor_lock(s);
+	e->published = true;
+	head = inode_bucket(t, e->ino);
+	e->next_inode = *head;
+	*head = e;
+	if (!e->queue) {
+		head = watch_bucket(t, e->inotify);
+		e->next_watch = *head;
+		*head = e;
+		if (given)
+			suspect(t, e); /* what was told of it before, nobody heard */
 	}
-	e->file = file;
-	e->inotify = -1;
-	e->open_flags = O_RDWR;
-	e->opener = call->client.pid;
-	e->own = pair[0];
-	if (!has_room(s, e->own)) {
-		close(pair[1]);
-		discard(s->standins, e);
-		return -ENFILE;
-	}
-	e->watch.ready = queue_hung_up;
-	event.data.ptr = &e->watch;
-	if (fstat(pair[1], &st) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, e->own, &event) < 0) {
-		int err = -errno;
+	supervisor_unlock(s);
+}
 
-		close(pair[1]);
-		discard(s->standins, e);
-		return own_shortage(err);
-	}
-	e->dev = st.st_dev;
-	e->ino = st.st_ino;
-	publish(s, e);
-	*client_fd = pair[1];
-	return 0;
+int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd)
+{
+	struct standin *e;
+	int err = standin_make(call, node, file, flags, &e, client_fd);
+
+	if (!err)
+		standin_publish(call->supervisor, e, false);
+	return err;
+}
+
+int standin_open_again(struct supervisor *s, struct standin *e, int flags)
+{
+	int fd;
+
+	if (e->queue)
+		return -ENXIO;
+	(void)fchmod(e->own, 0600);
+	fd = open_for_client(s->standins, e, flags);
+	(void)fchmod(e->own, 0);
+	if (fd >= 0)
+		e->open_flags = flags;
+	return fd;
+}
+
+void standin_abandon(struct supervisor *s, struct standin *e)
+{
+	supervisor_lock(s);
+	if (e->queue)
+		epoll_ctl(s->epoll, EPOLL_CTL_DEL, e->own, NULL);
+	else
+		inotify_rm_watch(s->standins->inotify, e->inotify);
+	supervisor_unlock(s);
+	discard(s->standins, e);
 }
 
 static void dropped(struct supervisor *s, struct standin *e)

@@ -13,12 +13,15 @@
 TAILQ_HEAD(suspects, standin);
 
 struct standin {
-	struct watch watch; /* of an event queue's socket */
+	struct watch watch; /* of an event queue's pipe */
 	struct standin *next_inode, *next_watch, *next_closed, *next_dropping;
 	dev_t dev;
 	ino_t ino;
-	int own;     /* our only description of the file, or our end of the queue's socket */
-	int inotify; /* watch descriptor, or -1 for an event queue */
+	int own;             /* our only description of the file, or our end of the queue's pipe */
+	int inotify;         /* watch descriptor, or -1 for an event queue */
+	struct queue *queue; /* NULL: not an event queue */
+	bool published;
+	int number; /* the client's descriptor, until it is published */
 	/* Where a description of it was closed, perhaps the last, the list of suspects that it is in. */
 	struct suspects *suspect;
 	TAILQ_ENTRY(standin) suspects;
@@ -26,23 +29,37 @@ struct standin {
 	unsigned tests;
 	int open_flags;
 	pid_t opener;            /* the process that opened it */
-	unsigned directory;      /* where the file lies in the tree, from 1 */
-	struct file *file;       /* the descriptors' reference */
-	const struct node *node; /* NULL: an event queue */
+	const char *name;        /* in the tree, or as a memfd: "dev/vfio/vfio", or "anon_inode:[...]" */
+	unsigned directory;      /* where the file lies in the tree, from 1; 0: it is a memfd */
+	struct file *file;       /* the descriptors' reference, once it is published */
+	const struct node *node; /* NULL: the file has none */
 };
 
 /* tree: an unattached mount to make files in, owned from now on; -1: memfds serve. Returns 0, or -errno. */
 int standins_new(struct supervisor *s, int tree, struct standins **table);
 
 /*
- * Makes a stand-in for a file that was just opened through node with O_* flags, and a descriptor of it to give to the
- * client, which the caller closes once given. Consumes a reference to the file when it succeeds. Returns 0, or -errno:
- * -ENFILE, -ENOMEM.
+ * Makes a stand-in for a file that was just opened with O_* flags, through node where it has one, and a descriptor of
+ * it to give to the client, which the caller closes once given. Consumes a reference to the file when it succeeds.
+ * Returns 0, or -errno: -ENFILE, -ENOMEM.
  */
 int standin_open(struct call *call, const struct node *node, struct file *file, int flags, int *client_fd);
 
-/* The same for an event queue. */
-int standin_open_queue(struct call *call, struct file *file, int *client_fd);
+/*
+ * The same in two steps. Nobody finds the file by a stand-in that is not published, and its close is nobody's. To
+ * publish consumes the reference. given: the client has the descriptor already.
+ */
+int standin_make(struct call *call, const struct node *node, struct file *file, int flags, struct standin **out,
+		 int *client_fd);
+void standin_publish(struct supervisor *s, struct standin *e, bool given);
+void standin_abandon(struct supervisor *s, struct standin *e);
+
+/* Another descriptor for the client, opened with other flags; before it is published, and not of an event queue.
+ * Returns it, or -errno. */
+int standin_open_again(struct supervisor *s, struct standin *e, int flags);
+
+/* A duplicate of our description of a file that clients have. Returns it, or -errno: -ENOENT: they have no more. */
+int standin_open_own(struct supervisor *s, const struct file *file);
 
 /* The stand-in with this inode, or NULL. Under the lock. */
 struct standin *standin_find(struct supervisor *s, const struct stat *st);

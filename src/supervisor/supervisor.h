@@ -21,6 +21,7 @@
 
 struct event_stream;
 struct file;
+struct holds;
 struct node;
 struct supervisor;
 struct system;
@@ -28,6 +29,12 @@ struct system;
 /* Something that the supervisor's epoll descriptor watches; called under the lock. */
 struct watch {
 	void (*ready)(struct supervisor *s, struct watch *watch);
+};
+
+/* How private memory is kept that a device may use. */
+enum pin_mode {
+	PIN_FOLLOW, /* it is found in the program's address space when it is used */
+	PIN_SHARE,  /* it is made shared with us, and stays after the program has unmapped it */
 };
 
 /* Event queues get descriptors from queue_fd on, so that the filter can tell their reads and writes from all others. */
@@ -40,8 +47,13 @@ struct supervisor {
 	int queue_fd;
 	int fd_limit;        /* of our own descriptors */
 	bool trap_paths;     /* programs cannot see our nodes but through us */
+	bool selftest;       /* the test device is there */
+	enum pin_mode pin;   /* of private memory */
+	_Atomic bool mapped; /* a program has mapped a part of a file of ours */
 	bool user_namespace; /* the programs live in a user namespace of ours ... */
 	uint64_t ambient;    /* ... and have these capabilities outside of it */
+
+	pthread_mutex_t reaping; /* held by who waits for children, or for what it traces */
 
 	struct overlay *overlay;
 	struct system *system;
@@ -49,8 +61,10 @@ struct supervisor {
 	struct standins *standins;
 	struct processes *processes;
 	uint64_t mm_serial;
-	dev_t memfd_dev;   /* what memfds lie on */
-	const char *argv0; /* what the program was called as */
+	struct holds *holds;        /* of the clients' shared memory */
+	_Atomic bool told_not_held; /* a person was told of shared memory that cannot be held */
+	dev_t memfd_dev;            /* what memfds lie on */
+	const char *argv0;          /* what the program was called as */
 };
 
 /* A process that made a trapped call. Guarded by the lock, but for what never changes. */
@@ -77,7 +91,8 @@ struct call {
 	struct process *process;
 	struct mm *mm;           /* the client's, once it was asked for, with a reference */
 	struct file *file;       /* what args[fd] stands for, with a reference, or NULL */
-	const struct node *node; /* its node, or NULL: an event queue */
+	const struct node *node; /* its node, or NULL: it has none */
+	struct standin *placed;  /* what the client has a descriptor of already, and is not published */
 	int open_flags;          /* as it was opened */
 	struct stat stat;        /* of the descriptor, where one was looked up */
 	bool is_open;            /* the descriptor exists */

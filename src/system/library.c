@@ -8,12 +8,14 @@
 #include "system/fd_table.h"
 #include "system/system.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* As much as one read or write transfers. */
 #define COUNT_MAX ((size_t)(INT_MAX & PAGE_MASK))
@@ -110,6 +112,9 @@ int iommuse_new(const struct iommuse_options *given, struct iommuse **out)
 	rc = system_new(&config, &system->system);
 	if (rc)
 		goto out_fini_local;
+	rc = account_open(system->local.mm, system_accounts(system->system), getuid());
+	if (rc)
+		goto out_free_system;
 	rc = fd_table_init(&system->fds, system->system);
 	if (rc)
 		goto out_free_system;
@@ -271,8 +276,9 @@ int iommuse_poll(struct iommuse *system, int fd, short events)
 }
 
 static int mmap_slot(struct iommuse *system, int fd, struct fd_slot *slot, size_t length, int prot, int flags,
-		     off_t offset)
+		     off_t offset, void **address)
 {
+	struct file_region *region = NULL;
 	const struct file_ops *ops = slot->file->ops;
 	const int access_mode = slot->o_flags & O_ACCMODE;
 	const bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
@@ -289,8 +295,12 @@ static int mmap_slot(struct iommuse *system, int fd, struct fd_slot *slot, size_
 	if (!ops->mmap)
 		return -ENODEV;
 	local_client_init(&client, &system->local, fd);
-	rc = ops->mmap(slot->file, &client.client, pages, prot, flags, (uint64_t)offset);
-	return rc ? rc : -ENODEV; /* what only another process can be given */
+	rc = ops->mmap(slot->file, &client.client, pages, prot, flags, (uint64_t)offset, &region);
+	if (rc)
+		return rc;
+	*address = mmap(NULL, pages, prot, flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE), region->fd,
+			(off_t)(region->fd_offset + (uint64_t)offset - region->offset));
+	return *address == MAP_FAILED ? -errno : 0;
 }
 
 int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int flags, off_t offset, void **address)
@@ -304,7 +314,7 @@ int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int fl
 	slot = fd_table_enter(&system->fds, fd);
 	if (!slot)
 		return -EBADF;
-	rc = length ? mmap_slot(system, fd, slot, length, prot, flags, offset) : -EINVAL;
+	rc = length ? mmap_slot(system, fd, slot, length, prot, flags, offset, address) : -EINVAL;
 	fd_table_leave(&system->fds, fd, slot);
 	return rc;
 }

@@ -12,6 +12,7 @@
 
 struct system {
 	struct iommufd_config iommufd;
+	struct accounts accounts;
 };
 
 /* Linux gives /dev/iommu the first dynamic minor number of the misc devices that is free; the other one is fixed. */
@@ -36,14 +37,27 @@ int system_new(const struct system_config *config, struct system **system)
 	s->iommufd.selftest = config->selftest;
 	s->iommufd.events = config->events;
 	s->iommufd.compat = &vfio_compat;
+	s->iommufd.selftest_state = NULL;
+	if (config->selftest && selftest_new(&s->iommufd.selftest_state)) {
+		free(s);
+		return -ENOMEM;
+	}
 	atomic_init(&s->iommufd.file_serial, 0);
+	accounts_init(&s->accounts, config->memlock);
 	*system = s;
 	return 0;
 }
 
 void system_free(struct system *system)
 {
+	selftest_free(system->iommufd.selftest_state);
+	accounts_fini(&system->accounts);
 	free(system);
+}
+
+struct accounts *system_accounts(struct system *system)
+{
+	return &system->accounts;
 }
 
 const struct node *system_nodes(const struct system *system)

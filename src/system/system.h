@@ -6,6 +6,8 @@
 #ifndef IOMMUSE_SYSTEM_SYSTEM_H
 #define IOMMUSE_SYSTEM_SYSTEM_H
 
+#include "client/account.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,12 +15,6 @@ struct client;
 struct event_stream;
 struct file;
 struct system;
-
-enum memlock_policy {
-	MEMLOCK_REPORT,  /* count locked memory as Linux would, say where Linux would refuse, do not refuse */
-	MEMLOCK_ENFORCE, /* count and refuse */
-	MEMLOCK_OFF,     /* do not count */
-};
 
 struct system_config {
 	bool selftest;
@@ -29,8 +25,11 @@ struct system_config {
 /* Returns 0, or -ENOMEM. */
 int system_new(const struct system_config *config, struct system **system);
 
-/* All files must have been put. */
+/* All files must have been put, and all address spaces with an account of its. */
 void system_free(struct system *system);
+
+/* Locked memory, counted for all address spaces of the system's clients. */
+struct accounts *system_accounts(struct system *system);
 
 /* A node, as a program sees it below "/". Nodes do not change while a system lives. */
 struct node {

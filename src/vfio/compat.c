@@ -29,15 +29,16 @@ static int get_api_version(struct ucmd *ucmd)
 	return VFIO_API_VERSION;
 }
 
-/* All page tables of the IOAS enforce coherency where there are none. */
 static int has_coherent_dma(struct ctx *ctx)
 {
 	struct ioas_object *ioas = compat_ioas_get(ctx);
+	bool coherent;
 
 	if (!ioas)
 		return -ENODEV;
+	coherent = ioas_coherent(&ioas->ioas);
 	ioas_put(ioas);
-	return 1;
+	return coherent;
 }
 
 static int check_extension(struct ucmd *ucmd)
@@ -91,7 +92,7 @@ static int map_dma(struct ucmd *ucmd)
 		map.prot |= IOMMU_IOAS_MAP_READABLE;
 	if (cmd->flags & VFIO_DMA_MAP_FLAG_WRITE)
 		map.prot |= IOMMU_IOAS_MAP_WRITEABLE;
-	map.account = ctx_account(ucmd->ctx);
+	map.account = ctx_account(ucmd->ctx, ucmd->client);
 	rc = ioas_map_user(&ioas->ioas, &map, uaddr(cmd->vaddr));
 	ioas_put(ioas);
 	return rc;
@@ -216,7 +217,7 @@ static int report_info(struct ucmd *ucmd, struct ioas *ioas)
 {
 	struct vfio_iommu_type1_info *info = (void *)ucmd->cmd;
 	const uint32_t room = info->argsz;
-	const uint64_t page_sizes = PAGE_MASK; /* without a page table: all from a page on */
+	const uint64_t page_sizes = ioas_page_sizes(ioas);
 	struct iova_span *span;
 	uint64_t alignment;
 	size_t count;

@@ -15,6 +15,8 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 
+#include <linux/capability.h>
+
 static const char *const nodes[] = {DEV_IOMMU, DEV_VFIO};
 
 static bool is_device(struct test *t, const struct stat *st)
@@ -347,8 +349,7 @@ static bool has_capability(unsigned bit)
 
 static void privilege(struct test *t)
 {
-	enum { CAPABILITY_SYS_RESOURCE = 24 };
-	bool may = has_capability(CAPABILITY_SYS_RESOURCE);
+	bool may = has_capability(CAP_SYS_RESOURCE);
 	int fd = open_iommu();
 	int vfio = open(DEV_VFIO, O_RDWR);
 	struct iommu_option cmd = {.size = sizeof(cmd), .option_id = OPTION_RLIMIT_MODE, .op = OPTION_SET, .val64 = 1};
@@ -359,6 +360,38 @@ static void privilege(struct test *t)
 	SAME(t, option_get(fd, OPTION_RLIMIT_MODE, 0), may ? 1 : 0);
 	FRESH(t, fd);
 	SAME(t, door_ioctl(fd, IOMMU_OPTION, &cmd), may ? -EBUSY : -EPERM);
+}
+
+/* Sets or clears a capability that the thread may have. */
+static int set_capability(unsigned bit, bool on)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[bit / 32].effective &= ~(1U << (bit % 32));
+	data[bit / 32].effective |= on ? 1U << (bit % 32) : 0;
+	return ERR(syscall(SYS_capset, &header, data));
+}
+
+/* A privilege that is dropped, or taken back, counts from the next call on. */
+static void privilege_comes_and_goes(struct test *t)
+{
+	struct iommu_option cmd = {.size = sizeof(cmd), .option_id = OPTION_RLIMIT_MODE, .op = OPTION_SET, .val64 = 1};
+	int fd = open_iommu();
+
+	if (!has_capability(CAP_SYS_RESOURCE))
+		return;
+	for (int i = 0; i < 3; i++) {
+		SAME(t, door_ioctl(fd, IOMMU_OPTION, &cmd), 0);
+		SAME(t, door_ioctl(fd, IOMMU_OPTION, &cmd), 0);
+		SAME(t, set_capability(CAP_SYS_RESOURCE, false), 0);
+		SAME(t, door_ioctl(fd, IOMMU_OPTION, &cmd), -EPERM);
+		SAME(t, door_ioctl(fd, IOMMU_OPTION, &cmd), -EPERM);
+		SAME(t, set_capability(CAP_SYS_RESOURCE, true), 0);
+	}
+	close(fd);
 }
 
 int main(int argc, char **argv)
@@ -381,6 +414,7 @@ int main(int argc, char **argv)
 		{"ready_at_once", ready_at_once},
 		{"strange_ioctls", strange_ioctls},
 		{"privilege", privilege},
+		{"privilege_comes_and_goes", privilege_comes_and_goes},
 	};
 
 	return TEST_MAIN(argc, argv, cases);

@@ -68,6 +68,30 @@ static void an_id_is_found_only_when_published(void)
 	id_table_clear(&table);
 }
 
+static void the_last_user_takes_an_id_out_of_sight(void)
+{
+	struct id_table table;
+	struct id_slot *slot;
+	uint32_t id;
+
+	id_table_init(&table);
+	CHECK_EQ(id_table_reserve(&table, 7, &table, &id, &slot), 0);
+	id_hold(slot);
+	id_hold(slot);
+	CHECK(!id_put_last(slot)); /* not even published */
+	CHECK_EQ(id_users(slot), 2);
+	id_publish(slot);
+	CHECK(id_table_get(&table, 1, 7) == &table);
+	CHECK(!id_put_last(slot));
+	CHECK_EQ(id_users(slot), 2);
+	CHECK(id_put_last(slot));
+	CHECK_EQ(id_users(slot), 1);
+	CHECK(!id_table_get(&table, 1, ID_ANY));
+	id_table_release(&table, 1);
+	CHECK(id_table_empty(&table));
+	id_table_clear(&table);
+}
+
 static void a_tombstone_is_neither_found_nor_given_again(void)
 {
 	struct id_table table;
@@ -151,6 +175,7 @@ static void the_lowest_free_id_is_given(void)
 int main(void)
 {
 	an_id_is_found_only_when_published();
+	the_last_user_takes_an_id_out_of_sight();
 	a_tombstone_is_neither_found_nor_given_again();
 	walking_meets_live_ids_in_order();
 	the_lowest_free_id_is_given();

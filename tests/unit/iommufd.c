@@ -321,7 +321,9 @@ static void a_fault_queue_is_an_object_and_a_file_that_pins_the_iommufd(void)
 
 static int mmap_of(uint64_t length, int prot, int flags, uint64_t offset)
 {
-	return file->ops->mmap(file, &fake.client, length, prot, flags, offset);
+	struct file_region *region;
+
+	return file->ops->mmap(file, &fake.client, length, prot, flags, offset, &region);
 }
 
 static void nothing_is_there_to_be_mapped(void)

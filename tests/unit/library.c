@@ -4,6 +4,7 @@
 #include "iommuse/iommuse.h"
 
 #include "abi/iommufd.h"
+#include "abi/iommufd_test.h"
 #include "check.h"
 
 #include <errno.h>
@@ -231,6 +232,64 @@ static void nothing_can_be_mapped_yet_and_wrong_requests_are_told_apart(void)
 	iommuse_free(system);
 }
 
+static uint32_t mock_device(struct iommuse *system, int fd, uint32_t ioas)
+{
+	struct iommu_test_cmd cmd = {
+		.size = offsetof(struct iommu_test_cmd, last) + 4, .op = IOMMU_TEST_OP_MOCK_DOMAIN, .id = ioas};
+
+	CHECK_EQ(call(system, fd, IOMMU_TEST_CMD, &cmd), 0);
+	return cmd.mock_domain.out_idev_id;
+}
+
+/* A virtual IOMMU with a part of the file that can be mapped. */
+static uint32_t mock_viommu(struct iommuse *system, int fd, struct iommu_viommu_selftest *data)
+{
+	uint32_t ioas = ioas_alloc(system, fd);
+	uint32_t idev = mock_device(system, fd, ioas);
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt), .flags = IOMMU_HWPT_ALLOC_NEST_PARENT, .dev_id = idev, .pt_id = ioas};
+	struct iommu_viommu_alloc viommu = {.size = sizeof(viommu),
+					    .type = IOMMU_VIOMMU_TYPE_SELFTEST,
+					    .dev_id = idev,
+					    .data_len = sizeof(*data),
+					    .data_uptr = (uintptr_t)data};
+
+	CHECK_EQ(call(system, fd, IOMMU_HWPT_ALLOC, &hwpt), 0);
+	viommu.hwpt_id = hwpt.out_hwpt_id;
+	CHECK_EQ(call(system, fd, IOMMU_VIOMMU_ALLOC, &viommu), 0);
+	return viommu.out_viommu_id;
+}
+
+static void what_is_mapped_keeps_its_owner(void)
+{
+	struct iommuse_options options = {.struct_size = sizeof(options), .selftest = 1};
+	struct iommu_viommu_selftest data = {.in_data = 0x1234};
+	struct iommuse *system = NULL;
+	struct iommu_destroy destroy = {.size = sizeof(destroy)};
+	const int shared = PROT_READ | PROT_WRITE;
+	void *one, *other;
+	int fd;
+
+	CHECK_EQ(iommuse_new(&options, &system), 0);
+	fd = iommuse_open(system, "/dev/iommu", O_RDWR);
+	destroy.id = mock_viommu(system, fd, &data);
+	CHECK_EQ(iommuse_mmap(system, fd, 4096, shared, MAP_SHARED, (off_t)data.out_mmap_offset, &one), -ENXIO);
+	CHECK_EQ(iommuse_mmap(system, fd, 8192, shared, MAP_SHARED, (off_t)data.out_mmap_offset, &one), 0);
+	CHECK_EQ(iommuse_mmap(system, fd, 8192, PROT_READ, MAP_SHARED, (off_t)data.out_mmap_offset, &other), 0);
+	CHECK_EQ(*(uint32_t *)one, 0x1234);
+	((uint32_t *)one)[2047] = 5;
+	CHECK_EQ(((uint32_t *)other)[2047], 5);
+	CHECK_EQ(call(system, fd, IOMMU_DESTROY, &destroy), -EBUSY);
+	munmap(one, 8192);
+	CHECK_EQ(call(system, fd, IOMMU_DESTROY, &destroy), -EBUSY);
+	munmap(other, 4096);
+	CHECK_EQ(call(system, fd, IOMMU_DESTROY, &destroy), -EBUSY);
+	munmap((char *)other + 4096, 4096);
+	CHECK_EQ(call(system, fd, IOMMU_DESTROY, &destroy), 0);
+	CHECK_EQ(iommuse_mmap(system, fd, 8192, shared, MAP_SHARED, (off_t)data.out_mmap_offset, &one), -ENXIO);
+	iommuse_free(system);
+}
+
 int main(void)
 {
 	options_of_other_versions_are_understood_or_refused();
@@ -241,5 +300,6 @@ int main(void)
 	a_file_costs_one_descriptor_however_often_it_is_mapped();
 	only_queues_can_be_read();
 	nothing_can_be_mapped_yet_and_wrong_requests_are_told_apart();
+	what_is_mapped_keeps_its_owner();
 	return check_result();
 }

@@ -7,6 +7,7 @@
 #include "abi/iommufd_test.h"
 #include "abi/vfio.h"
 #include "base/event.h"
+#include "hwpt/device.h"
 #include "iommufd/object.h"
 
 #include <errno.h>
@@ -444,6 +445,64 @@ static void a_close_does_not_list_a_thousand_objects(void)
 	pen_free(&pen);
 }
 
+static void attachments_are_told(void)
+{
+	struct pen pen = pen_new();
+	struct event event = {.type = EVENT_ATTACH, .file = 7, .fd = -1, .attach = {.device = 5, .hwpt = 6}};
+
+	tell(&pen, event);
+	EXPECT_TEXT(&pen, "[1234] file #7 device 5 is attached to hwpt 6\n");
+	open_file(&pen);
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) device 5 is attached to hwpt 6\n");
+	event.attach.pasid = 9;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) device 5 PASID 9 is attached to hwpt 6\n");
+	event.attach.hwpt = 0;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) device 5 PASID 9 is detached\n");
+	event.attach.pasid = 0;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) device 5 is detached\n");
+	pen_free(&pen);
+}
+
+static void blocked_dma_is_told(void)
+{
+	static const char *const reasons[] = {
+		[DMA_FAULT_NO_DOMAIN] = "nothing is attached",       [DMA_FAULT_NOT_MAPPED] = "not mapped",
+		[DMA_FAULT_READ_ONLY] = "mapped for reading only",   [DMA_FAULT_WRITE_ONLY] = "mapped for writing only",
+		[DMA_FAULT_MEMORY] = "the memory behind it is gone", [DMA_FAULT_MEMORY + 1] = "no reason is known",
+	};
+	struct pen pen = pen_new();
+	struct event event = {
+		.type = EVENT_DMA_FAULT,
+		.dma = {.iova = 0x1000, .length = 4096, .access = DMA_WRITE, .device = "0000:01:00.0"},
+	};
+	char text[128];
+
+	for (uint32_t reason = DMA_FAULT_NO_DOMAIN; reason <= DMA_FAULT_MEMORY + 1; reason++) {
+		event.dma.reason = reason;
+		trace_event(pen.trace, &event, 0);
+		snprintf(text, sizeof(text), "[-] 0000:01:00.0: DMA write of 4 KiB at 0x1000 was blocked: %s\n",
+			 reasons[reason]);
+		EXPECT_TEXT(&pen, text);
+	}
+	event.dma.reason = DMA_FAULT_NOT_MAPPED;
+	event.dma.access = DMA_READ;
+	event.dma.pasid = 3;
+	event.dma.length = 8;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 PASID 3: DMA read of 8 bytes at 0x1000 was blocked: not mapped\n");
+	/* A name without an end. */
+	memset(event.dma.device, 'x', sizeof(event.dma.device));
+	event.dma.pasid = 0;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: DMA read of 8 bytes at 0x1000 was blocked: not "
+			  "mapped\n");
+	pen_free(&pen);
+}
+
 static void losses_are_told(void)
 {
 	struct pen pen = pen_new();
@@ -544,6 +603,8 @@ int main(void)
 	text_cannot_control_the_terminal();
 	a_close_says_what_was_alive();
 	a_close_does_not_list_a_thousand_objects();
+	attachments_are_told();
+	blocked_dma_is_told();
 	losses_are_told();
 	a_reader_that_left_costs_lines_and_nothing_else();
 	a_reader_that_comes_back_learns_what_it_missed();

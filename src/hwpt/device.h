@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A device as the IOMMU sees it: which domain each of its PASIDs is attached to, and the DMA that it does. It knows
+ * nothing of iommufd or VFIO; they attach it.
+ */
+#ifndef IOMMUSE_HWPT_DEVICE_H
+#define IOMMUSE_HWPT_DEVICE_H
+
+#include "base/epoch.h"
+#include "hwpt/domain.h"
+#include "ioas/reserved.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct event_stream;
+struct partial_faults;
+
+/* What a device's DMA without a PASID goes by. */
+#define NO_PASID 0U
+
+#define PASID_BITS 20U
+
+/* What a PASID is attached to. It does not change; another attachment is another structure. */
+struct attached {
+	struct domain *domain;
+	struct paging_domain *paging; /* NULL: no DMA goes through it */
+	uint64_t serial;              /* never the same twice in a device */
+};
+
+#define PASID_SLOTS (1U << PASID_BITS / 2)
+
+struct pasid_leaf {
+	unsigned used;
+	struct attached *_Atomic slot[PASID_SLOTS];
+};
+
+/* A radix tree, as there may be a million of them. */
+struct pasid_table {
+	struct pasid_leaf *_Atomic leaf[PASID_SLOTS];
+};
+
+/* Devices that cannot be told apart, and so are attached together. */
+struct iommu_group {
+	uint32_t id;
+	const void *_Atomic owner; /* the one iommufd that may have devices of it; NULL: none */
+};
+
+struct iommu_device {
+	const struct iommu_driver *driver;
+	struct iommu_group *group;
+	const char *name;                 /* "0000:01:00.0"; for people to read */
+	uint32_t max_pasids;              /* 0: it has none */
+	bool can_fault;                   /* it can wait for the answer to a page fault */
+	const struct iova_span *reserved; /* IOVAs that it cannot use */
+	size_t reserved_count;
+	struct event_stream *events; /* may be NULL */
+	void *owner;                 /* of the floor above: its struct device, while it is bound */
+
+	pthread_mutex_t lock; /* guards changes of what follows */
+	/* Readers are inside an epoch. Without a PASID, and with one; NULL: none so far. */
+	struct attached *_Atomic attachment;
+	struct pasid_table *_Atomic pasids;
+	uint64_t serial;     /* of the last attachment */
+	struct epoch *epoch; /* of the iommufd that has it; NULL: none, and all DMA is blocked */
+	struct dma *dmas;
+	struct partial_faults *faults;
+};
+
+void iommu_device_init(struct iommu_device *device, const struct iommu_driver *driver, struct iommu_group *group);
+void iommu_device_fini(struct iommu_device *device);
+
+/* The iommufd that has the device from now on; NULL: none any more. Nothing is attached. */
+void iommu_device_own(struct iommu_device *device, struct epoch *epoch);
+
+/*
+ * Attaches a domain, in place of another if there is one (NULL: detaches). After it returned no DMA of the PASID uses
+ * the old one. Asks the driver first, without a lock: the caller attaches one PASID of a device at a time. Returns 0,
+ * -EINVAL: no such PASID, -ENOMEM, or what the driver says; a detach does not fail, and what the driver says is not
+ * heard.
+ */
+int iommu_device_attach(struct iommu_device *device, uint32_t pasid, struct domain *domain);
+
+/* What a PASID is attached to, or NULL. Takes no lock; the caller holds the device's, or sees to it that nothing is
+ * attached meanwhile. */
+struct domain *iommu_device_domain(struct iommu_device *device, uint32_t pasid);
+
+/* DMA. A struct dma is one thread's way through the IOMMU: its slot of the epoch and its IOTLB. */
+
+#define IOTLB_ENTRIES 64U
+
+/* The translation may be looked at while the attachment is the PASID's, and is valid while its serial is the same. */
+struct iotlb_entry {
+	uint64_t attachment; /* serial */
+	uint64_t serial;     /* of the translation */
+	struct translation *translation;
+};
+
+struct dma {
+	struct epoch_slot slot;
+	struct iommu_device *device;
+	struct dma *next, **link; /* in the device */
+	struct iotlb_entry entry[IOTLB_ENTRIES];
+};
+
+void dma_init(struct dma *dma, struct iommu_device *device);
+void dma_fini(struct dma *dma);
+
+enum dma_access {
+	DMA_READ = 1,  /* the device reads memory */
+	DMA_WRITE = 2, /* the device writes memory */
+};
+
+/* Why DMA was blocked. */
+enum dma_fault_reason {
+	DMA_FAULT_NO_DOMAIN = 1, /* the device, or the PASID, is not attached */
+	DMA_FAULT_NOT_MAPPED,
+	DMA_FAULT_READ_ONLY,
+	DMA_FAULT_WRITE_ONLY,
+	DMA_FAULT_MEMORY, /* mapped, but the memory behind it is gone */
+};
+
+struct dma_fault {
+	uint32_t pasid;
+	enum dma_fault_reason reason;
+	enum dma_access access;
+	iova_t iova; /* of the first byte that failed */
+};
+
+/* A run of memory behind IOVAs. */
+struct dma_run {
+	uint64_t length;
+	uint8_t *host;     /* NULL: by the owner's mm */
+	struct hold *hold; /* for memory_copy() */
+	struct mm *mm;
+	uaddr_t va; /* in mm; only where host is NULL */
+};
+
+/*
+ * Translates [iova, iova + length - 1] into runs, at most room of them. Between dma_begin() and dma_end() they stay
+ * valid: an unmap waits. Do not wait for anybody in between. Marks written pages dirty. Stores how many runs and
+ * returns how many bytes they cover: fewer than length where room ran out (fault->reason 0) or at a fault, which is
+ * announced as an event.
+ */
+static inline void dma_begin(struct dma *dma)
+{
+	epoch_enter(&dma->slot);
+}
+
+static inline void dma_end(struct dma *dma)
+{
+	epoch_leave(&dma->slot);
+}
+
+uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+		       struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault);
+
+/*
+ * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, each in its own begin and
+ * end. Returns 0, or -EFAULT with *fault (may be NULL): what came before is transferred. A fault is announced likewise.
+ */
+int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault);
+int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault);
+
+/* The same for scattered IOVAs (iov_base is the IOVA), to or from one buffer. */
+int dma_readv(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, void *to, struct dma_fault *fault);
+int dma_writev(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, const void *from,
+	       struct dma_fault *fault);
+
+#endif

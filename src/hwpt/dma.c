@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "abi/iommufd.h"
+#include "base/event.h"
+#include "client/client.h"
+#include "client/memory.h"
+#include "hwpt/attached.h"
+#include "hwpt/dirty.h"
+#include "ioas/pages.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* A section that copies here ends after so many bytes, as an unmap may wait for it. */
+#define SECTION_BYTES 65536U
+#define SECTION_RUNS  16U
+
+static void announce(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
+{
+	struct event event = {
+		.type = EVENT_DMA_FAULT,
+		.fd = -1,
+		.dma = {.iova = fault->iova,
+			.length = length,
+			.pasid = fault->pasid,
+			.access = fault->access,
+			.reason = fault->reason},
+	};
+
+	snprintf(event.dma.device, sizeof(event.dma.device), "%s", dma->device->name ? dma->device->name : "");
+	event_announce(dma->device->events, &event);
+}
+
+/* length: of what is not transferred. */
+static void report(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
+{
+	if (event_wanted(dma->device->events))
+		announce(dma, fault, length);
+}
+
+/* Translations. */
+
+static inline unsigned iotlb_index(uint32_t pasid, iova_t iova)
+{
+	return (unsigned)(iova >> 12 ^ iova >> 18 ^ pasid * 7) % IOTLB_ENTRIES;
+}
+
+static inline bool covers(const struct translation *translation, iova_t iova)
+{
+	return iova >= translation->mapping.start && iova <= translation->mapping.last;
+}
+
+static struct translation *iotlb_fill(const struct attached *attachment, iova_t iova, struct iotlb_entry *entry)
+{
+	struct translation *translation = table_find(&attachment->paging->table, iova);
+	uint64_t serial;
+
+	if (!translation)
+		return NULL;
+	serial = atomic_load(&translation->serial);
+	/* One that ended just now may be used until the end of the section, not later. */
+	if (serial)
+		*entry = (struct iotlb_entry){attachment->serial, serial, translation};
+	return translation;
+}
+
+static inline struct translation *lookup(struct dma *dma, const struct attached *attachment, uint32_t pasid,
+					 iova_t iova)
+{
+	struct iotlb_entry *entry = &dma->entry[iotlb_index(pasid, iova)];
+	struct translation *translation = entry->translation;
+
+	if (entry->attachment == attachment->serial && atomic_load(&translation->serial) == entry->serial &&
+	    covers(translation, iova))
+		return translation;
+	return iotlb_fill(attachment, iova, entry);
+}
+
+static enum dma_fault_reason allowed(const struct translation *translation, enum dma_access access)
+{
+	const struct ioas_mapping *mapping;
+
+	if (!translation)
+		return DMA_FAULT_NOT_MAPPED;
+	mapping = &translation->mapping;
+	if (access & DMA_WRITE && !(mapping->prot & IOMMU_IOAS_MAP_WRITEABLE))
+		return DMA_FAULT_READ_ONLY;
+	if (access & DMA_READ && !(mapping->prot & IOMMU_IOAS_MAP_READABLE))
+		return DMA_FAULT_WRITE_ONLY;
+	if (!mapping->host && mapping->pages->kind != PAGES_USER)
+		return DMA_FAULT_MEMORY;
+	return 0;
+}
+
+/* Only memory of an address space is reached by it, and its pages stay that address space's. */
+static void fill_run(const struct ioas_mapping *mapping, iova_t iova, uint64_t length, struct dma_run *run)
+{
+	uint64_t offset = iova - mapping->start;
+
+	run->length = length;
+	run->hold = mapping->hold;
+	if (mapping->host) {
+		run->host = mapping->host + offset;
+		run->mm = NULL;
+	} else {
+		run->host = NULL;
+		run->mm = mapping->pages->mm;
+		run->va = uaddr(mapping->source + offset);
+	}
+}
+
+static uint64_t translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+			  struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
+{
+	const struct attached *attachment = attached_of(dma->device, pasid);
+	uint64_t done = 0;
+	size_t n = 0;
+
+	*count = 0;
+	fault->reason = 0;
+	fault->pasid = pasid;
+	fault->access = access;
+	if (!attachment || !attachment->paging) {
+		fault->reason = DMA_FAULT_NO_DOMAIN;
+		fault->iova = iova;
+		return 0;
+	}
+	while (done < length && n < room) {
+		struct translation *translation = lookup(dma, attachment, pasid, iova);
+		enum dma_fault_reason reason = allowed(translation, access);
+		uint64_t part;
+
+		if (done && !iova) /* beyond the last IOVA */
+			reason = DMA_FAULT_NOT_MAPPED;
+		if (reason) {
+			fault->reason = reason;
+			fault->iova = iova;
+			break;
+		}
+		part = translation->mapping.last - iova;
+		part = part < length - done ? part + 1 : length - done;
+		fill_run(&translation->mapping, iova, part, &run[n++]);
+		if (access & DMA_WRITE && atomic_load_explicit(&attachment->paging->tracking, memory_order_acquire))
+			dirty_mark(translation, iova, iova + part - 1);
+		done += part;
+		iova += part;
+	}
+	*count = n;
+	return done;
+}
+
+/* What the mapping's prot must have. */
+static inline uint32_t needed(enum dma_access access)
+{
+	_Static_assert((int)IOMMU_IOAS_MAP_WRITEABLE == (int)DMA_WRITE, "the same bit");
+	_Static_assert((int)IOMMU_IOAS_MAP_READABLE == (int)DMA_READ << 2, "shifted");
+	return (access & DMA_WRITE) | (access & DMA_READ) << 2;
+}
+
+/* One run that the IOTLB has. */
+static inline bool translate_cached(const struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length,
+				    enum dma_access access, struct dma_run *run)
+{
+	const struct attached *attached = attached_of(dma->device, pasid);
+	const struct iotlb_entry *entry = &dma->entry[iotlb_index(pasid, iova)];
+	const struct translation *translation = entry->translation;
+	const struct ioas_mapping *mapping;
+
+	if (!attached || entry->attachment != attached->serial || atomic_load(&translation->serial) != entry->serial)
+		return false;
+	mapping = &translation->mapping;
+	if (iova < mapping->start || iova > mapping->last || length - 1 > mapping->last - iova || !mapping->host ||
+	    (mapping->prot & needed(access)) != needed(access))
+		return false;
+	if (access & DMA_WRITE && atomic_load_explicit(&attached->paging->tracking, memory_order_acquire))
+		return false;
+	run->length = length;
+	run->host = mapping->host + (iova - mapping->start);
+	run->hold = mapping->hold;
+	run->mm = NULL;
+	return true;
+}
+
+uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+		       struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
+{
+	uint64_t done;
+
+	if (__builtin_expect(room && translate_cached(dma, pasid, iova, length, access, run), 1)) {
+		*count = 1;
+		fault->reason = 0;
+		return length;
+	}
+	done = translate(dma, pasid, iova, length, access, run, room, count, fault);
+	if (__builtin_expect(fault->reason, 0))
+		report(dma, fault, length - done);
+	return done;
+}
+
+/* Copying. */
+
+struct transfer {
+	struct dma *dma;
+	uint32_t pasid;
+	enum dma_access access;
+	uint8_t *to;         /* where the device reads memory to */
+	const uint8_t *from; /* what it writes there */
+};
+
+/* Returns how many bytes came. */
+static size_t copy_local(const struct transfer *t, size_t done, const struct dma_run *run)
+{
+	if (t->access == DMA_READ)
+		return memory_copy(run->hold, t->to + done, run->host, run->length);
+	return memory_copy(run->hold, run->host, t->from + done, run->length);
+}
+
+/* Copies at most to the end of the page; *n says how much that is. */
+static size_t copy_remote(const struct transfer *t, size_t done, const struct dma_run *run, size_t *n)
+{
+	uint64_t page = PAGE_SIZE - (run->va.va & (PAGE_SIZE - 1));
+
+	*n = run->length < page ? run->length : page;
+	if (t->access == DMA_READ)
+		return run->mm->ops->read(run->mm, t->to + done, run->va, *n);
+	return run->mm->ops->write(run->mm, run->va, t->from + done, *n);
+}
+
+/* One section. Returns how many bytes came; *short_of: memory was gone after them. */
+static size_t copy_runs(const struct transfer *t, size_t done, const struct dma_run *run, size_t count, bool *short_of)
+{
+	size_t begin = done, n, got;
+
+	for (size_t i = 0; i < count; i++) {
+		/* What a client can delay has a section of its own. */
+		if (!run[i].host && i)
+			break;
+		if (run[i].host) {
+			n = run[i].length;
+			got = copy_local(t, done, &run[i]);
+		} else {
+			got = copy_remote(t, done, &run[i], &n);
+		}
+		done += got;
+		*short_of = got < n;
+		if (*short_of || !run[i].host)
+			break;
+	}
+	return done - begin;
+}
+
+/* Returns how many bytes came before the fault. */
+static size_t transfer_some(const struct transfer *t, iova_t iova, size_t n, struct dma_fault *fault)
+{
+	struct dma_run run[SECTION_RUNS];
+	size_t done = 0;
+
+	while (done < n) {
+		uint64_t want = n - done < SECTION_BYTES ? n - done : SECTION_BYTES;
+		bool short_of = false;
+		size_t count, got;
+		uint64_t found;
+
+		if (done && iova + done < iova) {
+			fault->reason = DMA_FAULT_NOT_MAPPED;
+			break;
+		}
+		dma_begin(t->dma);
+		found = translate(t->dma, t->pasid, iova + done, want, t->access, run, SECTION_RUNS, &count, fault);
+		got = copy_runs(t, done, run, count, &short_of);
+		dma_end(t->dma);
+		done += got;
+		if (short_of)
+			fault->reason = DMA_FAULT_MEMORY;
+		if (short_of || (fault->reason && got == found))
+			break;
+		fault->reason = 0;
+	}
+	return done;
+}
+
+static int transfer(const struct transfer *t, iova_t iova, size_t n, struct dma_fault *fault)
+{
+	struct dma_fault own;
+	size_t done;
+
+	if (!fault)
+		fault = &own;
+	fault->reason = 0;
+	done = transfer_some(t, iova, n, fault);
+	if (!fault->reason)
+		return 0;
+	fault->iova = iova + done;
+	report(t->dma, fault, n - done);
+	return -EFAULT;
+}
+
+int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault)
+{
+	const struct transfer t = {.dma = dma, .pasid = pasid, .access = DMA_READ, .to = to};
+
+	return transfer(&t, iova, n, fault);
+}
+
+int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault)
+{
+	const struct transfer t = {.dma = dma, .pasid = pasid, .access = DMA_WRITE, .from = from};
+
+	return transfer(&t, iova, n, fault);
+}
+
+int dma_readv(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, void *to, struct dma_fault *fault)
+{
+	uint8_t *at = to;
+
+	for (int i = 0; i < count; i++) {
+		int rc = dma_read(dma, pasid, (uintptr_t)iova[i].iov_base, at, iova[i].iov_len, fault);
+
+		if (rc)
+			return rc;
+		at += iova[i].iov_len;
+	}
+	return 0;
+}
+
+int dma_writev(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, const void *from,
+	       struct dma_fault *fault)
+{
+	const uint8_t *at = from;
+
+	for (int i = 0; i < count; i++) {
+		int rc = dma_write(dma, pasid, (uintptr_t)iova[i].iov_base, at, iova[i].iov_len, fault);
+
+		if (rc)
+			return rc;
+		at += iova[i].iov_len;
+	}
+	return 0;
+}

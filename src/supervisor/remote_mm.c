@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A pid can become another process's, and execve gives a process another memory. What was opened below /proc/PID
+ * stays with the memory that it was opened on, and says so when that is gone: all that is copied goes through
+ * that. /proc/PID/mem ignores how pages are protected, so before a write /proc/PID/maps is asked whether it may be.
+ *
+ * Shared memory is held by mapping its file here; private memory is followed where it is.
+ */
+#include "supervisor/remote_mm.h"
+
+#include "base/log.h"
+#include "client/account.h"
+#include "client/holds.h"
+#include "client/mounts.h"
+#include "client/pin.h"
+#include "supervisor/process.h"
+#include "supervisor/remote_memory.h"
+#include "supervisor/share.h"
+#include "system/system.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct remote_mm {
+	struct mm base;
+	struct supervisor *supervisor;
+	bool opened;
+	int mem;             /* /proc/PID/mem: reads nothing once the memory is gone; -1: it could not be opened */
+	int maps;            /* /proc/PID/maps, or -ENFILE or -EFAULT */
+	struct share *share; /* --pin=share; else NULL */
+	struct mounts mounts;
+	_Atomic uint64_t limit; /* RLIMIT_MEMLOCK in pages, as last seen */
+};
+
+static struct remote_mm *remote_of(struct mm *mm)
+{
+	return (struct remote_mm *)mm;
+}
+
+struct mm *remote_mm_base(struct remote_mm *mm)
+{
+	return &mm->base;
+}
+
+struct share *remote_mm_share(struct remote_mm *mm)
+{
+	return mm->share;
+}
+
+bool remote_mm_opened(const struct remote_mm *mm)
+{
+	return mm->opened;
+}
+
+int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma)
+{
+	const int maps = remote_of(mm)->maps;
+
+	return maps < 0 ? maps : vma_find(maps, va, vma, NULL, 0);
+}
+
+/* A byte is read where nothing is ever mapped: only an address space that is gone reads as empty. */
+bool remote_mm_gone(const struct remote_mm *mm)
+{
+	char byte;
+
+	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
+}
+
+/* The process itself is asked to read: what it cannot, nobody pins. A process that has the number by now does no harm.
+ */
+static int remote_backed(const struct pin_source *source, uint64_t page, bool write)
+{
+	char byte;
+	struct iovec local = {&byte, 1};
+	struct iovec remote = {(void *)(uintptr_t)page, 1};
+
+	(void)write;
+	if (process_vm_readv(source->mm->pid, &local, 1, &remote, 1, 0) == 1)
+		return 0;
+	/* The first thread of a process may have ended before the others. */
+	if (errno == ESRCH && pread(remote_of(source->mm)->mem, &byte, 1, (off_t)page) == 1)
+		return 0;
+	return -EFAULT;
+}
+
+static int remote_hold(const struct pin_source *source, const struct vma *vma, uint64_t va, uint64_t length, bool write,
+		       struct hold **hold)
+{
+	struct remote_mm *mm = remote_of(source->mm);
+	const struct hold_key key = {
+		.dev = vma->dev,
+		.ino = vma->ino,
+		.offset = vma->offset + (va - vma->start),
+		.length = length,
+		.writable = write,
+		.cut = true,
+	};
+	enum mount_kind kind = mounts_kind(source->mounts, vma->dev);
+	char name[PATH_MAX];
+	struct vma now;
+	int rc;
+
+	/* To open, and even to close, a file of any other kind can take as long as its server likes. */
+	if (kind != MOUNT_NONE && kind != MOUNT_MEMORY)
+		return -EOPNOTSUPP;
+	rc = vma_find(source->maps, va, &now, name, sizeof(name));
+	if (rc)
+		return rc;
+	rc = remote_memory_hold(source->holds, mm->base.pid, vma, name,
+				mm->share ? share_find(mm->share, vma->dev, vma->ino) : -1, &key, hold);
+	if (rc == -EOPNOTSUPP && !atomic_exchange(&mm->supervisor->told_not_held, true))
+		log_line("process %d shares memory (%s) that cannot be opened here: DMA follows it only as long as it "
+			 "is mapped at the same place",
+			 (int)mm->base.pid, *name ? name : "without a name");
+	return rc;
+}
+
+/* Private memory without a file, and not a stack that grows: what can be shared. */
+static bool is_sharable(const struct vma *vma, const char *name)
+{
+	return !vma->shared && !vma->ino && (!*name || !strcmp(name, "[heap]") || !strncmp(name, "[anon:", 6));
+}
+
+/* What was found may be followed only. Returns 0, or -ERESTART: it is to be shared first. */
+static int want_shared(struct remote_mm *mm, uint64_t va, uint64_t length)
+{
+	char name[64];
+	struct vma vma;
+
+	if (vma_find(mm->maps, va, &vma, name, sizeof(name)) || !is_sharable(&vma, name))
+		return 0;
+	return share_want(mm->share, va, va + length, vma.last + 1);
+}
+
+static int remote_pin(struct mm *mm, struct memory_query *query, uaddr_t va, uint64_t length, bool write,
+		      struct memory_run *run)
+{
+	struct remote_mm *remote = remote_of(mm);
+	const struct pin_source source = {
+		.mm = mm,
+		.maps = remote->maps,
+		.mounts = &remote->mounts,
+		.holds = remote->supervisor->holds,
+		.backed = remote_backed,
+		.hold = remote_hold,
+	};
+
+	int rc = source.maps < 0 ? source.maps : pin_from(&source, query, va.va, length, write, run);
+
+	if (!rc && remote->share && !run->hold)
+		rc = want_shared(remote, va.va, run->length);
+	return rc;
+}
+
+static size_t remote_mm_read(struct mm *mm, void *dst, uaddr_t src, size_t n)
+{
+	ssize_t got = pread(remote_of(mm)->mem, dst, n, (off_t)src.va);
+
+	return got < 0 ? 0 : (size_t)got;
+}
+
+/* How many of n bytes the process may write itself. */
+static size_t writable_bytes(const struct remote_mm *mm, uint64_t va, size_t n)
+{
+	size_t bytes = 0;
+
+	while (bytes < n) {
+		struct vma vma;
+
+		if (vma_find(mm->maps, va + bytes, &vma, NULL, 0) || !(vma.access & VMA_WRITE))
+			break;
+		bytes = vma.last - va < n ? vma.last - va + 1 : n;
+	}
+	return bytes;
+}
+
+static size_t remote_mm_write(struct mm *mm, uaddr_t dst, const void *src, size_t n)
+{
+	struct remote_mm *remote = remote_of(mm);
+	bool entered;
+	ssize_t put;
+
+	entered = share_enter(remote->share, 0);
+	n = writable_bytes(remote, dst.va, n);
+	put = n ? pwrite(remote->mem, src, n, (off_t)dst.va) : 0;
+	share_leave(remote->share, entered);
+	return put < 0 ? 0 : (size_t)put;
+}
+
+/* Of a process that has ended, the last that was seen. */
+static uint64_t remote_memlock_limit(struct mm *mm)
+{
+	struct remote_mm *remote = remote_of(mm);
+	struct rlimit limit;
+
+	if (!remote_mm_gone(remote) && !prlimit(mm->pid, RLIMIT_MEMLOCK, NULL, &limit))
+		atomic_store(&remote->limit,
+			     limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur >> PAGE_SHIFT);
+	return atomic_load(&remote->limit);
+}
+
+static void remote_mm_release(struct mm *mm)
+{
+	struct remote_mm *remote = remote_of(mm);
+
+	if (remote->mem >= 0)
+		close(remote->mem);
+	if (remote->maps >= 0)
+		close(remote->maps);
+	share_free(remote->share);
+	mounts_fini(&remote->mounts);
+	free(remote);
+}
+
+static const struct mm_ops remote_mm_ops = {
+	.release = remote_mm_release,
+	.pin = remote_pin,
+	.read = remote_mm_read,
+	.write = remote_mm_write,
+	.memlock_limit = remote_memlock_limit,
+};
+
+struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
+{
+	struct remote_mm *mm = calloc(1, sizeof(*mm));
+
+	if (!mm)
+		return NULL;
+	mm->base.ops = &remote_mm_ops;
+	atomic_init(&mm->base.refs, 1);
+	mm->base.serial = ++s->mm_serial;
+	mm->base.pid = pid;
+	mm->supervisor = s;
+	mm->mem = -1;
+	mm->maps = -EFAULT;
+	if (s->pin == PIN_SHARE)
+		mm->share = share_new();
+	mounts_init(&mm->mounts, pid);
+	atomic_init(&mm->limit, UINT64_MAX);
+	return mm;
+}
+
+static int open_proc(pid_t tid, const char *name, int flags)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, name);
+	fd = open(path, flags | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE ? -ENFILE : -EFAULT;
+	return fd;
+}
+
+/* Locked memory is the real user's. Where that cannot be told, or there is no memory, nothing is counted. */
+static void open_account(struct remote_mm *mm, pid_t tid)
+{
+	struct accounts *accounts = system_accounts(mm->supervisor->system);
+	uint64_t uid;
+
+	if (accounts->policy != MEMLOCK_OFF && !process_status(tid, "Uid", 10, &uid))
+		(void)account_open(&mm->base, accounts, (uid_t)uid);
+}
+
+void remote_mm_open(struct remote_mm *mm, pid_t tid)
+{
+	mm->opened = true;
+	mm->mem = open_proc(tid, "mem", O_RDWR);
+	mm->maps = open_proc(tid, "maps", O_RDONLY);
+	open_account(mm, tid);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The address space of another process, as memory for DMA. */
+#ifndef IOMMUSE_SUPERVISOR_REMOTE_MM_H
+#define IOMMUSE_SUPERVISOR_REMOTE_MM_H
+
+#include "supervisor/supervisor.h"
+
+struct remote_mm;
+struct share;
+struct vma;
+
+/* The address space that a process has now, with a reference. NULL: no memory. Under the lock. */
+struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid);
+struct mm *remote_mm_base(struct remote_mm *mm);
+
+/*
+ * Gets hold of the memory, by a thread that has it. To be called at its first use and not before, as many processes
+ * only call execve: under the lock.
+ */
+void remote_mm_open(struct remote_mm *mm, pid_t tid);
+bool remote_mm_opened(const struct remote_mm *mm);
+
+/* The mapping at an address of an address space of this kind. Returns as vma_find() does. */
+int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma);
+
+/* Has nobody this memory any more? Also true where it could not be opened. */
+bool remote_mm_gone(const struct remote_mm *mm);
+
+/* What shares its memory with us (--pin=share); NULL: nothing does. */
+struct share *remote_mm_share(struct remote_mm *mm);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Threads of a client stopped by ptrace, and system calls made in them. All functions belong to one thread of ours,
+ * whose end lets go of whatever it still holds.
+ */
+#ifndef IOMMUSE_SUPERVISOR_TRACER_H
+#define IOMMUSE_SUPERVISOR_TRACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* A thread that stands still, and what it shall go on with. */
+struct traced {
+	pid_t tid;
+	struct user_regs_struct regs;
+	uint64_t signals; /* blocked */
+};
+
+/* Takes hold of a thread, with PTRACE_O_* options, and asks it to stop where stop is set. Returns 0 or -errno. */
+int tracer_seize(pid_t tid, unsigned long options, bool stop);
+
+/* Waits until a thread has stopped other than for a signal, which it gets; stores which PTRACE_EVENT_* it is. Returns
+ * 0, -ETIMEDOUT, or -ESRCH: it is gone. */
+int tracer_wait(pid_t tid, unsigned timeout_ms, int *event);
+
+/* Prepares a stopped thread for system calls: no signal disturbs them. -EINVAL: it did not stop at a system call. */
+int tracer_begin(pid_t tid, struct traced *thread);
+
+/* Makes the thread do a system call. Returns its result, or -errno. */
+int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argument[6]);
+
+/* Gives the thread back what it had; again: it makes the system call at which it stopped once more. Does not let go. */
+void tracer_end(const struct traced *thread, bool again);
+
+/* Lets go of a stopped thread. */
+void tracer_detach(pid_t tid);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include "fail.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static _Thread_local unsigned until_failure; /* functions that still succeed, plus one; 0: not armed */
+static _Thread_local const char *failed;
+static _Atomic long live_blocks;
+
+void fail_arm(unsigned n)
+{
+	failed = NULL;
+	until_failure = n;
+}
+
+const char *fail_disarm(void)
+{
+	until_failure = 0;
+	return failed;
+}
+
+static bool fails(const char *what)
+{
+	if (!until_failure || --until_failure)
+		return false;
+	failed = what;
+	return true;
+}
+
+size_t fail_live_blocks(void)
+{
+	return (size_t)atomic_load(&live_blocks);
+}
+
+size_t fail_open_descriptors(void)
+{
+	DIR *fds = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	while (fds && readdir(fds))
+		count++;
+	if (fds)
+		closedir(fds);
+	return count;
+}
+
+size_t fail_mappings(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	size_t count = 0;
+	int c;
+
+	while (maps && (c = getc_unlocked(maps)) != EOF)
+		count += c == '\n';
+	if (maps)
+		fclose(maps);
+	return count;
+}
+
+/* A function that fails with an error number; parameters and arguments are lists in brackets. */
+#define FAILING(type, name, failure, error, parameters, arguments)                                                     \
+	type __real_##name parameters;                                                                                 \
+	type __wrap_##name parameters;                                                                                 \
+	type __wrap_##name parameters                                                                                  \
+	{                                                                                                              \
+		if (fails(#name)) {                                                                                    \
+			errno = (error);                                                                               \
+			return failure;                                                                                \
+		}                                                                                                      \
+		return __real_##name arguments;                                                                        \
+	}
+
+static void *counted(void *block)
+{
+	if (block)
+		atomic_fetch_add(&live_blocks, 1);
+	return block;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_reallocarray(void *old, size_t count, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *block);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_reallocarray(void *old, size_t count, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *block);
+
+void *__wrap_malloc(size_t size)
+{
+	return fails("malloc") ? NULL : counted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails("calloc") ? NULL : counted(__real_calloc(count, size));
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return fails("aligned_alloc") ? NULL : counted(__real_aligned_alloc(alignment, size));
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+	if (fails("realloc"))
+		return NULL;
+	return old ? __real_realloc(old, size) : counted(__real_realloc(old, size));
+}
+
+void *__wrap_reallocarray(void *old, size_t count, size_t size)
+{
+	if (fails("reallocarray"))
+		return NULL;
+	return old ? __real_reallocarray(old, count, size) : counted(__real_reallocarray(old, count, size));
+}
+
+void __wrap_free(void *block)
+{
+	if (block)
+		atomic_fetch_sub(&live_blocks, 1);
+	__real_free(block);
+}
+
+FAILING(ssize_t, process_vm_readv, -1, EFAULT,
+	(pid_t pid, const struct iovec *local, unsigned long count, const struct iovec *remote, unsigned long remotes,
+	 unsigned long flags),
+	(pid, local, count, remote, remotes, flags))
+FAILING(ssize_t, process_vm_writev, -1, EFAULT,
+	(pid_t pid, const struct iovec *local, unsigned long count, const struct iovec *remote, unsigned long remotes,
+	 unsigned long flags),
+	(pid, local, count, remote, remotes, flags))
+FAILING(void *, mmap, MAP_FAILED, ENOMEM, (void *at, size_t length, int prot, int flags, int fd, off_t offset),
+	(at, length, prot, flags, fd, offset))
+FAILING(void *, mmap64, MAP_FAILED, ENOMEM, (void *at, size_t length, int prot, int flags, int fd, off_t offset),
+	(at, length, prot, flags, fd, offset))
+FAILING(int, memfd_create, -1, EMFILE, (const char *name, unsigned flags), (name, flags))
+FAILING(int, ftruncate, -1, ENOSPC, (int fd, off_t length), (fd, length))
+FAILING(int, ftruncate64, -1, ENOSPC, (int fd, off_t length), (fd, length))
+FAILING(int, fstat, -1, EIO, (int fd, struct stat *st), (fd, st))
+FAILING(int, fstat64, -1, EIO, (int fd, struct stat *st), (fd, st))
+FAILING(int, fstatfs, -1, EIO, (int fd, struct statfs *st), (fd, st))
+FAILING(int, fstatfs64, -1, EIO, (int fd, struct statfs *st), (fd, st))
+FAILING(int, getrlimit, -1, EPERM, (int which, struct rlimit *limit), (which, limit))
+FAILING(int, getrlimit64, -1, EPERM, (int which, struct rlimit *limit), (which, limit))
+FAILING(int, prlimit, -1, EPERM, (pid_t pid, int which, const struct rlimit *to, struct rlimit *from),
+	(pid, which, to, from))
+FAILING(int, prlimit64, -1, EPERM, (pid_t pid, int which, const struct rlimit *to, struct rlimit *from),
+	(pid, which, to, from))
+FAILING(ssize_t, pread, -1, EIO, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
+FAILING(ssize_t, pread64, -1, EIO, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
+FAILING(ssize_t, read, -1, EIO, (int fd, void *to, size_t n), (fd, to, n))
+FAILING(FILE *, fopen, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
+FAILING(FILE *, fopen64, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
+
+/* Those with a variable argument, of which the library uses one. */
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+int __real_fcntl64(int fd, int command, ...);
+int __wrap_fcntl64(int fd, int command, ...);
+int __real_ioctl(int fd, unsigned long command, ...);
+int __wrap_ioctl(int fd, unsigned long command, ...);
+void *__real_mremap(void *old, size_t old_size, size_t size, int flags, ...);
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, ...);
+
+static uint64_t argument_of(va_list list)
+{
+	return va_arg(list, uint64_t);
+}
+
+#define FAILING_VARIADIC(name, error, parameters, last, ...)                                                           \
+	int __wrap_##name parameters                                                                                   \
+	{                                                                                                              \
+		uint64_t argument;                                                                                     \
+		va_list list;                                                                                          \
+                                                                                                                       \
+		va_start(list, last);                                                                                  \
+		argument = argument_of(list);                                                                          \
+		va_end(list);                                                                                          \
+		if (fails(#name)) {                                                                                    \
+			errno = (error);                                                                               \
+			return -1;                                                                                     \
+		}                                                                                                      \
+		return __real_##name(__VA_ARGS__, argument);                                                           \
+	}
+
+FAILING_VARIADIC(open, EMFILE, (const char *path, int flags, ...), flags, path, flags)
+FAILING_VARIADIC(open64, EMFILE, (const char *path, int flags, ...), flags, path, flags)
+FAILING_VARIADIC(fcntl, EMFILE, (int fd, int command, ...), command, fd, command)
+FAILING_VARIADIC(fcntl64, EMFILE, (int fd, int command, ...), command, fd, command)
+FAILING_VARIADIC(ioctl, EIO, (int fd, unsigned long command, ...), command, fd, command)
+
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, ...)
+{
+	uint64_t argument;
+	va_list list;
+
+	va_start(list, flags);
+	argument = argument_of(list);
+	va_end(list);
+	if (fails("mremap")) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return __real_mremap(old, old_size, size, flags, (void *)(uintptr_t)argument);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
+#include "world.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static void must(long rc, const char *what)
+{
+	if (rc >= 0)
+		return;
+	fprintf(stderr, "set-up: %s: %s\n", what, strerror((int)-rc));
+	exit(1);
+}
+
+long world_ioctl(struct world *w, int fd, unsigned long cmd, void *arg)
+{
+	return iommuse_ioctl(w->system, fd, cmd, (uintptr_t)arg);
+}
+
+long world_test(struct world *w, struct iommu_test_cmd *cmd)
+{
+	cmd->size = sizeof(*cmd);
+	return CALL(w, IOMMU_TEST_CMD, cmd);
+}
+
+void world_new(struct world *w)
+{
+	const struct iommuse_options options = {.struct_size = sizeof(options), .selftest = 1};
+
+	memset(w, 0, sizeof(*w));
+	w->access = w->fault_fd = w->veventq_fd = w->dmabuf = -1;
+	w->memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w->memfd = memfd_create("memory", MFD_CLOEXEC);
+	if (w->memory == MAP_FAILED || w->memfd < 0 || ftruncate(w->memfd, PAGES * PAGE)) {
+		perror("memory");
+		exit(1);
+	}
+	memset(w->memory, 1, PAGES * PAGE);
+	must(iommuse_new(&options, &w->system), "iommuse_new");
+	w->fd = iommuse_open(w->system, "/dev/iommu", O_RDWR);
+	must(w->fd, "open");
+}
+
+void world_free(struct world *w)
+{
+	const int fds[] = {w->fault_fd, w->veventq_fd, w->access, w->dmabuf, w->fd};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			iommuse_close(w->system, fds[i]);
+	iommuse_free(w->system);
+	munmap(w->memory, PAGES * PAGE);
+	close(w->memfd);
+}
+
+void with_ioas(struct world *w)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+
+	must(CALL(w, IOMMU_IOAS_ALLOC, &cmd), "IOAS_ALLOC");
+	w->ioas = cmd.out_ioas_id;
+}
+
+void with_map(struct world *w)
+{
+	struct iommu_ioas_map cmd = {.size = sizeof(cmd),
+				     .flags = 7,
+				     .ioas_id = w->ioas,
+				     .user_va = (uintptr_t)w->memory,
+				     .length = 2 * PAGE,
+				     .iova = APERTURE};
+
+	must(CALL(w, IOMMU_IOAS_MAP, &cmd), "IOAS_MAP");
+}
+
+void with_map_file(struct world *w)
+{
+	struct iommu_ioas_map_file cmd = {.size = sizeof(cmd),
+					  .flags = 7,
+					  .ioas_id = w->ioas,
+					  .fd = w->memfd,
+					  .length = 2 * PAGE,
+					  .iova = APERTURE + 16 * PAGE};
+
+	must(CALL(w, IOMMU_IOAS_MAP_FILE, &cmd), "IOAS_MAP_FILE");
+}
+
+void with_device(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS,
+				     .id = w->ioas,
+				     .mock_domain_flags = {.dev_flags = MOCK_FLAGS_DEVICE_PASID}};
+
+	must(world_test(w, &cmd), "MOCK_DOMAIN_FLAGS");
+	w->stdev = cmd.mock_domain_flags.out_stdev_id;
+	w->idev = cmd.mock_domain_flags.out_idev_id;
+	w->hwpt = cmd.mock_domain_flags.out_hwpt_id;
+}
+
+static uint32_t hwpt_alloc(struct world *w, uint32_t pt, uint32_t flags, uint32_t fault, int nested)
+{
+	struct iommu_hwpt_selftest data = {.iotlb = IOMMU_TEST_IOTLB_DEFAULT};
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd), .flags = flags, .dev_id = w->idev, .pt_id = pt, .fault_id = fault};
+
+	if (nested) {
+		cmd.data_type = IOMMU_HWPT_DATA_SELFTEST;
+		cmd.data_len = sizeof(data);
+		cmd.data_uptr = (uintptr_t)&data;
+	}
+	must(CALL(w, IOMMU_HWPT_ALLOC, &cmd), "HWPT_ALLOC");
+	return cmd.out_hwpt_id;
+}
+
+static void attach(struct world *w, uint32_t pt)
+{
+	struct iommu_test_cmd cmd = {
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE, .id = w->stdev, .mock_domain_replace = {.pt_id = pt}};
+
+	must(world_test(w, &cmd), "MOCK_DOMAIN_REPLACE");
+}
+
+void with_parent(struct world *w)
+{
+	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_NEST_PARENT, 0, 0);
+}
+
+void with_viommu(struct world *w)
+{
+	struct iommu_viommu_alloc cmd = {
+		.size = sizeof(cmd), .type = IOMMU_VIOMMU_TYPE_SELFTEST, .dev_id = w->idev, .hwpt_id = w->hwpt};
+
+	must(CALL(w, IOMMU_VIOMMU_ALLOC, &cmd), "VIOMMU_ALLOC");
+	w->viommu = cmd.out_viommu_id;
+}
+
+void with_vdevice(struct world *w)
+{
+	struct iommu_vdevice_alloc cmd = {
+		.size = sizeof(cmd), .viommu_id = w->viommu, .dev_id = w->idev, .virt_id = 0x99};
+
+	must(CALL(w, IOMMU_VDEVICE_ALLOC, &cmd), "VDEVICE_ALLOC");
+	w->vdevice = cmd.out_vdevice_id;
+}
+
+void with_nested(struct world *w)
+{
+	w->nested = hwpt_alloc(w, w->viommu, 0, 0, 1);
+	attach(w, w->nested);
+}
+
+void with_fault_hwpt(struct world *w)
+{
+	struct iommu_fault_alloc cmd = {.size = sizeof(cmd)};
+
+	must(CALL(w, IOMMU_FAULT_QUEUE_ALLOC, &cmd), "FAULT_QUEUE_ALLOC");
+	w->fault = cmd.out_fault_id;
+	w->fault_fd = (int)cmd.out_fault_fd;
+	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_FAULT_ID_VALID, w->fault, 0);
+	attach(w, w->hwpt);
+}
+
+void with_tracking(struct world *w)
+{
+	struct iommu_hwpt_set_dirty_tracking cmd = {.size = sizeof(cmd), .flags = 1};
+
+	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, 0, 0);
+	attach(w, w->hwpt);
+	cmd.hwpt_id = w->hwpt;
+	must(CALL(w, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd), "SET_DIRTY_TRACKING");
+}
+
+void with_pasid_hwpt(struct world *w)
+{
+	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_PASID, 0, 0);
+	attach(w, w->hwpt);
+}
+
+void with_access(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_CREATE_ACCESS,
+				     .id = w->ioas,
+				     .create_access = {.flags = MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES}};
+
+	must(world_test(w, &cmd), "CREATE_ACCESS");
+	w->access = (int)cmd.create_access.out_access_fd;
+}
+
+void with_pin(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_ACCESS_PAGES,
+				     .id = (uint32_t)w->access,
+				     .access_pages = {.iova = APERTURE, .length = PAGE, .uptr = (uintptr_t)w->memory}};
+
+	must(world_test(w, &cmd), "ACCESS_PAGES");
+	w->pin = cmd.access_pages.out_access_pages_id;
+}
+
+void with_veventq(struct world *w)
+{
+	struct iommu_veventq_alloc cmd = {
+		.size = sizeof(cmd), .viommu_id = w->viommu, .type = IOMMU_VEVENTQ_TYPE_SELFTEST, .veventq_depth = 2};
+
+	must(CALL(w, IOMMU_VEVENTQ_ALLOC, &cmd), "VEVENTQ_ALLOC");
+	w->veventq = cmd.out_veventq_id;
+	w->veventq_fd = (int)cmd.out_veventq_fd;
+}
+
+void with_dmabuf(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_DMABUF_GET,
+				     .dmabuf_get = {.length = 2 * PAGE, .open_flags = O_RDWR}};
+
+	w->dmabuf = (int)world_test(w, &cmd);
+	must(w->dmabuf, "DMABUF_GET");
+}
