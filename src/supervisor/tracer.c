@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -81,15 +82,27 @@ static bool stands_behind_syscall(pid_t tid, uint64_t ip)
 	       !memcmp(code, syscall_code, sizeof(code));
 }
 
+_Static_assert(sizeof(struct user_regs_struct) == sizeof(((struct traced *)NULL)->regs), "the registers fit");
+
+static struct user_regs_struct stopped_with(const struct traced *thread)
+{
+	struct user_regs_struct regs;
+
+	memcpy(&regs, thread->regs, sizeof(regs));
+	return regs;
+}
+
 int tracer_begin(pid_t tid, struct traced *thread)
 {
+	struct user_regs_struct regs;
 	uint64_t all = UINT64_MAX;
 
 	thread->tid = tid;
-	if (ptrace(PTRACE_GETREGS, tid, NULL, &thread->regs) < 0 ||
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) < 0 ||
 	    ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(thread->signals), &thread->signals) < 0)
 		return -errno;
-	if (!stands_behind_syscall(tid, thread->regs.rip))
+	memcpy(thread->regs, &regs, sizeof(regs));
+	if (!stands_behind_syscall(tid, regs.rip))
 		return -EINVAL;
 	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all) < 0 ? -errno : 0;
 }
@@ -110,7 +123,7 @@ static int step(pid_t tid)
 
 int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argument[6])
 {
-	struct user_regs_struct regs = thread->regs;
+	struct user_regs_struct regs = stopped_with(thread);
 	int err;
 
 	regs.rip -= SYSCALL_LENGTH;
@@ -134,7 +147,7 @@ int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argumen
 
 void tracer_end(const struct traced *thread, bool again)
 {
-	struct user_regs_struct regs = thread->regs;
+	struct user_regs_struct regs = stopped_with(thread);
 
 	if (again) {
 		regs.rax = regs.orig_rax;

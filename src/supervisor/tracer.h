@@ -9,13 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/user.h>
 
 /* A thread that stands still, and what it shall go on with. */
 struct traced {
 	pid_t tid;
-	struct user_regs_struct regs;
-	uint64_t signals; /* blocked */
+	uint64_t regs[27]; /* a struct user_regs_struct, whose header has a PAGE_SIZE of its own */
+	uint64_t signals;  /* blocked */
 };
 
 /* Takes hold of a thread, with PTRACE_O_* options, and asks it to stop where stop is set. Returns 0 or -errno. */
