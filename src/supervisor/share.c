@@ -75,10 +75,15 @@ static void memory_drop(struct share_memory *memory)
 
 void share_free(struct share *share)
 {
+	struct share_memory *memory;
+	struct share_memory *next;
+
 	if (!share)
 		return;
-	while (!LIST_EMPTY(&share->memories))
-		memory_drop(LIST_FIRST(&share->memories));
+	for (memory = LIST_FIRST(&share->memories); memory; memory = next) {
+		next = LIST_NEXT(memory, entries);
+		memory_drop(memory);
+	}
 	ranges_clear(&share->wanted);
 	ranges_clear(&share->refused);
 	pthread_mutex_destroy(&share->answer_lock);
@@ -612,16 +617,18 @@ static int privatize_all(pid_t tid, pid_t parent)
 	FILE *maps = open_maps(tid);
 	struct traced child;
 	struct vma vma;
-	int err = maps ? tracer_begin(tid, &child) : -errno;
+	int err;
 
+	if (!maps)
+		return -errno;
+	err = tracer_begin(tid, &child);
 	if (!err) {
 		while (!err && next_vma(maps, &vma))
 			if (is_ours(&vma))
 				err = privatize(&child, parent, &vma);
 		tracer_end(&child, false);
 	}
-	if (maps)
-		fclose(maps);
+	fclose(maps);
 	return err;
 }
 

@@ -249,7 +249,8 @@ static void after_truncate(struct test *t, struct setup *s)
 /* A child's writes are its own where memory is private, the parent's go on to be the device's. */
 static void after_fork(struct test *t, struct setup *s)
 {
-	int to_child[2], to_parent[2];
+	int to_child[2] = {-1, -1};
+	int to_parent[2] = {-1, -1};
 	pid_t child;
 
 	if (!CHECK(t, !pipe(to_child) && !pipe(to_parent)))
@@ -321,7 +322,8 @@ static void owner_goes(struct test *t, bool exec)
 {
 	for (int kind = 0; kind < HUGE; kind++) {
 		struct setup s = {.kind = (enum kind)kind};
-		int to_parent[2], to_child[2];
+		int to_parent[2] = {-1, -1};
+		int to_child[2] = {-1, -1};
 		pid_t child;
 
 		if (kind == HEAP)
