@@ -2,7 +2,8 @@
 /*
  * One file, several threads, and page tables, devices, accesses and queues that come and go while areas are mapped,
  * unmapped and used. Each thread keeps to objects of its own on an IOAS that all share, so its answers are known, but
- *for those that depend on what the others do at that moment. In the end nothing is mapped, pinned or left.
+ * for those that depend on what the others do at that moment. In the end nothing is mapped, pinned or left. With
+ * IOMMUSE_TEST_LONG in the environment twenty times as many steps.
  *
  *	concurrent_mock [--trusted | --syscalls] [--steps N] [--seed N]
  */
@@ -282,7 +283,7 @@ int main(int argc, char **argv)
 {
 	enum transport_kind kind = TRANSPORT_LIBRARY;
 	struct rules t = {.selftest = true};
-	unsigned count = 100;
+	unsigned count = getenv("IOMMUSE_TEST_LONG") ? 20000 : 1000;
 	uint64_t seed = 1;
 
 	for (int i = 1; i < argc; i++)
