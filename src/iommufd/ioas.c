@@ -175,6 +175,23 @@ uint8_t ctx_account(struct ctx *ctx, struct client *client)
 	return atomic_load_explicit(&ctx->mm_accounting, memory_order_relaxed) ? ACCOUNT_MM : ACCOUNT_USER;
 }
 
+static int map_init(struct ioas_map *map, const struct ucmd *ucmd, uint32_t flags, iova_t iova, uint64_t length)
+{
+	if (flags & ~(uint32_t)MAP_FLAGS)
+		return -EOPNOTSUPP;
+	if (iova == UINT64_MAX || length == UINT64_MAX)
+		return -EOVERFLOW;
+	if (!(flags & PROT_FLAGS))
+		return -EINVAL;
+	map->client = ucmd->client;
+	map->length = length;
+	map->iova = iova;
+	map->fixed = flags & IOMMU_IOAS_MAP_FIXED_IOVA;
+	map->prot = flags & PROT_FLAGS;
+	map->account = ctx_account(ucmd->ctx, ucmd->client);
+	return 0;
+}
+
 int iommufd_ioas_map(struct ucmd *ucmd)
 {
 	struct iommu_ioas_map *cmd = (void *)ucmd->cmd;
@@ -182,21 +199,14 @@ int iommufd_ioas_map(struct ucmd *ucmd)
 	struct ioas_object *ioas;
 	int rc;
 
-	if (cmd->flags & ~(uint32_t)MAP_FLAGS || cmd->__reserved)
+	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	if (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX)
-		return -EOVERFLOW;
-	if (!(cmd->flags & PROT_FLAGS))
-		return -EINVAL;
+	rc = map_init(&map, ucmd, cmd->flags, cmd->iova, cmd->length);
+	if (rc)
+		return rc;
 	ioas = ioas_get(ucmd->ctx, cmd->ioas_id);
 	if (!ioas)
 		return -ENOENT;
-	map.client = ucmd->client;
-	map.length = cmd->length;
-	map.iova = cmd->iova;
-	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
-	map.prot = cmd->flags & PROT_FLAGS;
-	map.account = ctx_account(ucmd->ctx, ucmd->client);
 	rc = ioas_map_user(&ioas->ioas, &map, uaddr(cmd->user_va));
 	if (!rc) {
 		cmd->iova = map.iova;
@@ -213,21 +223,12 @@ int iommufd_ioas_map_file(struct ucmd *ucmd)
 	struct ioas_object *ioas;
 	int rc;
 
-	if (cmd->flags & ~(uint32_t)MAP_FLAGS)
-		return -EOPNOTSUPP;
-	if (cmd->iova == UINT64_MAX || cmd->length == UINT64_MAX)
-		return -EOVERFLOW;
-	if (!(cmd->flags & PROT_FLAGS))
-		return -EINVAL;
+	rc = map_init(&map, ucmd, cmd->flags, cmd->iova, cmd->length);
+	if (rc)
+		return rc;
 	ioas = ioas_get(ucmd->ctx, cmd->ioas_id);
 	if (!ioas)
 		return -ENOENT;
-	map.client = ucmd->client;
-	map.length = cmd->length;
-	map.iova = cmd->iova;
-	map.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA;
-	map.prot = cmd->flags & PROT_FLAGS;
-	map.account = ctx_account(ucmd->ctx, ucmd->client);
 	rc = ioas_map_file(&ioas->ioas, &map, cmd->fd, cmd->start);
 	if (!rc) {
 		cmd->iova = map.iova;
