@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * An ordinary client of iommufd: makes an I/O address space, maps memory into it, copies the mapping into a second one,
- *and takes it out again. It includes nothing but libc and knows of nothing but the kernel's interface, of which it has
- *its own definitions as older systems lack the header.
+ * and takes it out again. It includes nothing but libc and knows of nothing but the kernel's interface, of which it has
+ * its own definitions as older systems lack the header.
  *
  *	cc map_memory.c -o map_memory
  */
