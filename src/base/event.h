@@ -17,7 +17,7 @@
 
 enum event_type {
 	EVENT_OPEN = 1,  /* a node was opened: file; text names the node */
-	EVENT_CLOSE,     /* the last descriptor of file is gone */
+	EVENT_CLOSE,     /* the last descriptor of file is gone; text names it */
 	EVENT_CALL,      /* an ioctl ended: file, call */
 	EVENT_OBJECT,    /* an object of an iommufd was made: file, object */
 	EVENT_DESTROY,   /* an object went: file, object */

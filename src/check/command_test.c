@@ -146,7 +146,7 @@ static const struct name fault_perms[] = {
 
 static const struct field trigger_iopf[] = {
 	T(trigger_iopf.dev_id, "device", NUMBER),
-	T(trigger_iopf.pasid, "pasid", NUMBER),
+	T(trigger_iopf.pasid, "pasid", NUMBER, .not_zero = true),
 	T(trigger_iopf.grpid, "grpid", NUMBER),
 	T(trigger_iopf.perm, "perm", FLAGS, .not_zero = true, .names = fault_perms),
 	T(trigger_iopf.addr, "addr", HEX),

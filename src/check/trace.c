@@ -288,11 +288,15 @@ static void show_objects(struct trace *trace, const struct traced_file *file)
 
 static void show_close(struct trace *trace, const struct traced_file *file, const struct event *event)
 {
+	const int limit = sizeof(event->text);
 	struct line line;
 
 	begin(&line, event->pid || !file ? event->pid : file->pid, event->tid);
 	line_add(&line, "close ");
-	add_file(&line, file, event->file, event->fd >= 0 || !file ? event->fd : file->fd);
+	if (file || !event->text[0])
+		add_file(&line, file, event->file, event->fd >= 0 || !file ? event->fd : file->fd);
+	else
+		line_add(&line, "%.*s", limit, event->text); /* an event queue, an access */
 	if (file && file->objects.count)
 		line_add(&line, ", with %zu object%s alive:", file->objects.count, file->objects.count == 1 ? "" : "s");
 	else if (file && file->name[0] == '/')
@@ -313,11 +317,13 @@ static void show_call(struct trace *trace, struct traced_file *file, const struc
 	show(trace, &line);
 }
 
-/* The call that did it ends later, so this comes before its line. */
+/* The call that did it ends later, so this comes before its line. What goes with a closed file is not worth a line. */
 static void show_attach(struct trace *trace, const struct traced_file *file, const struct event *event)
 {
 	struct line line;
 
+	if (!file && !event->attach.hwpt)
+		return;
 	begin(&line, event->pid || !file ? event->pid : file->pid, event->tid);
 	add_file(&line, file, event->file, event->fd >= 0 || !file ? event->fd : file->fd);
 	line_add(&line, " device %" PRIu32, event->attach.device);

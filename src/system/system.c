@@ -100,8 +100,9 @@ int system_open(struct system *system, struct client *client, const char *path, 
 void system_closed(struct system *system, struct file *file)
 {
 	if (event_wanted(system->iommufd.events)) {
-		const struct event event = {.type = EVENT_CLOSE, .fd = -1, .file = file->serial};
+		struct event event = {.type = EVENT_CLOSE, .fd = -1, .file = file->serial};
 
+		strncpy(event.text, file->ops->name, sizeof(event.text) - 1);
 		event_announce(system->iommufd.events, &event);
 	}
 	if (file->ops->closed)

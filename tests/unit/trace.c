@@ -240,6 +240,22 @@ static void test_commands(void)
 	     .access_rw = {.iova = 0x1000, .length = 16 << 20, .uptr = 0x7000, .flags = 3});
 	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, 0, "TEST_CMD PASID_REPLACE stdev=2 pasid=100 -> 0 pt=7",
 	     .op = IOMMU_TEST_OP_PASID_REPLACE, .id = 2, .pasid_replace = {.pasid = 100, .pt_id = 7});
+	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, 0,
+	     "TEST_CMD TRIGGER_IOPF device=4 grpid=7 perm=READ|PRIV addr=0x5000 -> 0", .op = IOMMU_TEST_OP_TRIGGER_IOPF,
+	     .trigger_iopf = {.dev_id = 4, .grpid = 7, .perm = 9, .addr = 0x5000});
+	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, -ENODEV,
+	     "TEST_CMD TRIGGER_IOPF device=4 pasid=100 grpid=7 addr=0x5000 -> ENODEV", .op = IOMMU_TEST_OP_TRIGGER_IOPF,
+	     .trigger_iopf = {.dev_id = 4, .pasid = 100, .grpid = 7, .addr = 0x5000});
+	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, 0,
+	     "TEST_CMD DIRTY hwpt=3 iova=0x1000 length=64 KiB page_size=4 KiB bitmap=0x7000 -> 0 dirty=3",
+	     .op = IOMMU_TEST_OP_DIRTY, .id = 3,
+	     .dirty = {.iova = 0x1000, .length = 65536, .page_size = 4096, .uptr = 0x7000, .out_nr_dirty = 3});
+	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, 0, "TEST_CMD CREATE_ACCESS ioas=1 NEEDS_PIN_PAGES -> 0 fd=5",
+	     .op = IOMMU_TEST_OP_CREATE_ACCESS, .id = 1, .create_access = {.flags = 1, .out_access_fd = 5});
+	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, 0,
+	     "TEST_CMD ACCESS_PAGES fd=5 WRITE iova=0x1000 length=4 KiB va=0x7000 -> 0 pages=2",
+	     .op = IOMMU_TEST_OP_ACCESS_PAGES, .id = 5,
+	     .access_pages = {.flags = 1, .iova = 0x1000, .length = 4096, .uptr = 0x7000, .out_access_pages_id = 2});
 	CALL(&pen, IOMMU_TEST_CMD, iommu_test_cmd, -EOPNOTSUPP, "TEST_CMD op=99 -> EOPNOTSUPP", .op = 99);
 	expect_call(&pen, call(IOMMU_TEST_CMD, -EFAULT, "", 0), "TEST_CMD arg=0x7f00beef0000 -> EFAULT", __LINE__);
 	pen_free(&pen);
@@ -416,6 +432,8 @@ static void a_close_says_what_was_alive(void)
 	object(&pen, 1, OBJECT_IOAS);
 	tell(&pen, (struct event){.type = EVENT_CLOSE, .file = 7, .fd = -1});
 	EXPECT_TEXT(&pen, "[1234] close file #7\n");
+	tell(&pen, (struct event){.type = EVENT_CLOSE, .file = 9, .fd = -1, .text = "anon_inode:[iommufd-veventq]"});
+	EXPECT_TEXT(&pen, "[1234] close anon_inode:[iommufd-veventq]\n");
 	open_file(&pen);
 	tell(&pen, (struct event){.type = EVENT_CLOSE, .file = 7, .fd = 3});
 	EXPECT_TEXT(&pen, "[1234] close /dev/iommu(3), with nothing alive\n");
@@ -452,6 +470,10 @@ static void attachments_are_told(void)
 
 	tell(&pen, event);
 	EXPECT_TEXT(&pen, "[1234] file #7 device 5 is attached to hwpt 6\n");
+	event.attach.hwpt = 0;
+	tell(&pen, event); /* with its file, which is closed */
+	EXPECT_TEXT(&pen, "");
+	event.attach.hwpt = 6;
 	open_file(&pen);
 	trace_event(pen.trace, &event, 0);
 	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) device 5 is attached to hwpt 6\n");
