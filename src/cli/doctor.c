@@ -4,18 +4,23 @@
 
 #include "base/errno_name.h"
 #include "base/log.h"
+#include "client/vma.h"
 #include "supervisor/filter.h"
 #include "supervisor/launch.h"
 #include "supervisor/overlay.h"
+#include "supervisor/tracer.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -27,6 +32,8 @@ enum verdict {
 	NOTE, /* works, with something to know */
 	BAD,  /* iommuse run cannot work */
 };
+
+#define TRACE_TIMEOUT_MS 2000
 
 struct finding {
 	enum verdict verdict;
@@ -233,14 +240,114 @@ static struct finding check_inotify(void)
 	return finding(GOOD, "closes can be watched");
 }
 
+static int try_stopping(pid_t pid)
+{
+	int event;
+	int err = tracer_seize(pid, 0, true);
+
+	if (!err)
+		err = tracer_wait(pid, TRACE_TIMEOUT_MS, &event);
+	if (!err)
+		tracer_detach(pid);
+	return -err;
+}
+
+static struct finding check_ptrace(void)
+{
+	int err = try_on_child(try_stopping);
+
+	if (!err)
+		return finding(GOOD, "programs can be stopped (--pin=share)");
+	return finding(NOTE,
+		       "programs cannot be stopped (%s): --pin=share does what --pin=follow does; allow ptrace(2) in a "
+		       "container's profile, and kernel.yama.ptrace_scope 0 or 1",
+		       errno_name(err));
+}
+
+static struct finding check_mappings(void)
+{
+	int maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	bool known;
+
+	if (maps < 0)
+		return finding(BAD, "/proc/self/maps cannot be read (%s): is /proc mounted?", errno_name(errno));
+	known = vma_query_known(maps);
+	close(maps);
+	if (known)
+		return finding(GOOD, "a program's mappings are found by one question each");
+	return finding(NOTE, "no PROCMAP_QUERY (Linux 6.11): each pin reads a program's list of mappings, which takes "
+			     "longer");
+}
+
+/* Shared memory without a file that anybody else could open. */
+static void *nameless;
+
+static int try_nameless(pid_t pid)
+{
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIxPTR "-%" PRIxPTR, (int)pid, (uintptr_t)nameless,
+		 (uintptr_t)nameless + (uintptr_t)getpagesize());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+static struct finding check_shared_memory(void)
+{
+	const size_t length = (size_t)getpagesize();
+	void *around = mmap(NULL, 3 * length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
+
+	if (around == MAP_FAILED)
+		return finding(BAD, "no memory is to be had (%s)", errno_name(errno));
+	nameless = mmap((char *)around + length, length, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	err = nameless == MAP_FAILED ? errno : try_on_child(try_nameless);
+	munmap(around, 3 * length);
+	if (!err)
+		return finding(GOOD, "shared memory is held when it is pinned");
+	return finding(
+		NOTE,
+		"shared memory without a name or a descriptor cannot be held (%s), which root can; other shared memory "
+		"is held",
+		errno_name(err));
+}
+
+static struct finding check_huge_pages(void)
+{
+	int fd = memfd_create("iommuse-doctor", MFD_CLOEXEC | MFD_HUGETLB);
+	struct stat st;
+	void *memory;
+	int err;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		err = errno;
+		if (fd >= 0)
+			close(fd);
+		return finding(NOTE, "no huge pages (%s): programs that want hugetlb memory do not get it",
+			       errno_name(err));
+	}
+	memory = mmap(NULL, (size_t)st.st_blksize, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (memory == MAP_FAILED)
+		return finding(NOTE, "no huge page is free: programs that want hugetlb memory need vm.nr_hugepages");
+	munmap(memory, (size_t)st.st_blksize);
+	return finding(GOOD, "huge pages of %ld KiB are free", (long)st.st_blksize / 1024);
+}
+
 static const struct {
 	const char *name;
 	check *look;
 } checks[] = {
-	{"kernel", check_kernel},   {"notification", check_notification},
-	{"signals", check_signals}, {"namespaces", check_namespaces},
-	{"memory", check_memory},   {"descriptors", check_descriptors},
-	{"inotify", check_inotify},
+	{"kernel", check_kernel},         {"notification", check_notification},
+	{"signals", check_signals},       {"namespaces", check_namespaces},
+	{"memory", check_memory},         {"descriptors", check_descriptors},
+	{"inotify", check_inotify},       {"ptrace", check_ptrace},
+	{"mappings", check_mappings},     {"held", check_shared_memory},
+	{"huge pages", check_huge_pages},
 };
 
 void doctor_usage(void)

@@ -50,6 +50,13 @@ static int query(int maps, uint64_t at, struct vma *vma, char *name, size_t size
 	return 0;
 }
 
+bool vma_query_known(int maps)
+{
+	struct vma vma;
+
+	return query(maps, (uintptr_t)&vma, &vma, NULL, 0) == 0;
+}
+
 /* A line of the list, without its newline. */
 static int read_line(const char *line, struct vma *vma, char *name, size_t size)
 {

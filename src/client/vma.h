@@ -30,6 +30,9 @@ struct vma {
  */
 int vma_find(int maps, uint64_t at, struct vma *vma, char *name, size_t size);
 
+/* Does the kernel answer for one mapping (Linux 6.11)? Else vma_find() reads the list. maps is this process's. */
+bool vma_query_known(int maps);
+
 /* May all of [start, start + length) be accessed so? Returns 0, or as vma_find() does. */
 int vma_check(int maps, uint64_t start, uint64_t length, unsigned access);
 

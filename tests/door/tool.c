@@ -6,12 +6,15 @@
  *   state               prints what a program can see of how it was started
  *   signals             prints "ready", then the name of each signal that arrives; ends with 7 after SIGTERM
  *   answer              opens the node; then, for each byte of standard input, prints what a few calls answer
+ *   refuse NR COMMAND   executes COMMAND where system call NR fails with EPERM
  *   lifetimes           a life of contexts with known marks between, for --verbose
  */
 #include "door.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -166,6 +169,22 @@ static int answer(void)
 	return 0;
 }
 
+static int refuse(unsigned number, char **command)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 99;
+	execv(command[0], command);
+	return 99;
+}
+
 /* Marks are IOAS_MAPs of n bytes in a context that stays; the harness reads what --verbose says between them. */
 static void mark(int fd, uint64_t n)
 {
@@ -222,6 +241,8 @@ int main(int argc, char **argv)
 		return print_signals_that_arrive();
 	if (strcmp(verb, "answer") == 0)
 		return answer();
+	if (strcmp(verb, "refuse") == 0 && argc > 3)
+		return refuse((unsigned)number, argv + 3);
 	if (strcmp(verb, "lifetimes") == 0)
 		return lifetimes();
 	return 2;
