@@ -160,6 +160,11 @@ FAILING(int, fstat, -1, EIO, (int fd, struct stat *st), (fd, st))
 FAILING(int, fstat64, -1, EIO, (int fd, struct stat *st), (fd, st))
 FAILING(int, fstatfs, -1, EIO, (int fd, struct statfs *st), (fd, st))
 FAILING(int, fstatfs64, -1, EIO, (int fd, struct statfs *st), (fd, st))
+FAILING(int, stat, -1, EACCES, (const char *path, struct stat *st), (path, st))
+FAILING(int, stat64, -1, EACCES, (const char *path, struct stat *st), (path, st))
+FAILING(off_t, lseek, -1, EIO, (int fd, off_t offset, int whence), (fd, offset, whence))
+FAILING(off_t, lseek64, -1, EIO, (int fd, off_t offset, int whence), (fd, offset, whence))
+FAILING(int, madvise, -1, ENOMEM, (void *at, size_t length, int advice), (at, length, advice))
 FAILING(int, getrlimit, -1, EPERM, (int which, struct rlimit *limit), (which, limit))
 FAILING(int, getrlimit64, -1, EPERM, (int which, struct rlimit *limit), (which, limit))
 FAILING(int, prlimit, -1, EPERM, (pid_t pid, int which, const struct rlimit *to, struct rlimit *from),
@@ -171,6 +176,25 @@ FAILING(ssize_t, pread64, -1, EIO, (int fd, void *to, size_t n, off_t at), (fd, 
 FAILING(ssize_t, read, -1, EIO, (int fd, void *to, size_t n), (fd, to, n))
 FAILING(FILE *, fopen, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
 FAILING(FILE *, fopen64, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
+
+/* A line's room is libc's to allocate, and the caller's to free. */
+ssize_t __real___getdelim(char **line, size_t *room, int end, FILE *file);
+ssize_t __wrap___getdelim(char **line, size_t *room, int end, FILE *file);
+
+ssize_t __wrap___getdelim(char **line, size_t *room, int end, FILE *file)
+{
+	bool had_room = *line;
+	ssize_t got;
+
+	if (fails("getline")) {
+		errno = ENOMEM;
+		return -1;
+	}
+	got = __real___getdelim(line, room, end, file);
+	if (!had_room)
+		counted(*line);
+	return got;
+}
 
 /* Those with a variable argument, of which the library uses one. */
 int __real_open(const char *path, int flags, ...);

@@ -17,11 +17,6 @@ static void must(long rc, const char *what)
 	exit(1);
 }
 
-long world_ioctl(struct world *w, int fd, unsigned long cmd, void *arg)
-{
-	return iommuse_ioctl(w->system, fd, cmd, (uintptr_t)arg);
-}
-
 long world_test(struct world *w, struct iommu_test_cmd *cmd)
 {
 	cmd->size = sizeof(*cmd);
@@ -30,19 +25,26 @@ long world_test(struct world *w, struct iommu_test_cmd *cmd)
 
 void world_new(struct world *w)
 {
-	const struct iommuse_options options = {.struct_size = sizeof(options), .selftest = 1};
+	const int prot = PROT_READ | PROT_WRITE;
+	void *shared;
 
 	memset(w, 0, sizeof(*w));
 	w->access = w->fault_fd = w->veventq_fd = w->dmabuf = -1;
-	w->memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w->memory = mmap(NULL, PAGES * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	w->memfd = memfd_create("memory", MFD_CLOEXEC);
 	if (w->memory == MAP_FAILED || w->memfd < 0 || ftruncate(w->memfd, PAGES * PAGE)) {
 		perror("memory");
 		exit(1);
 	}
-	memset(w->memory, 1, PAGES * PAGE);
-	must(iommuse_new(&options, &w->system), "iommuse_new");
-	w->fd = iommuse_open(w->system, "/dev/iommu", O_RDWR);
+	shared = mmap(w->memory + SHARED * PAGE, (PAGES - SHARED) * PAGE, prot, MAP_SHARED | MAP_FIXED, w->memfd, 0);
+	if (shared == MAP_FAILED) {
+		perror("shared memory");
+		exit(1);
+	}
+	for (unsigned i = 0; i < PAGES; i++)
+		memset(w->memory + i * PAGE, (int)i + 1, PAGE);
+	way_begin(w);
+	w->fd = (int)world_open(w, "/dev/iommu", O_RDWR);
 	must(w->fd, "open");
 }
 
@@ -52,8 +54,8 @@ void world_free(struct world *w)
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
-			iommuse_close(w->system, fds[i]);
-	iommuse_free(w->system);
+			world_close(w, fds[i]);
+	way_end(w);
 	munmap(w->memory, PAGES * PAGE);
 	close(w->memfd);
 }
@@ -64,6 +66,14 @@ void with_ioas(struct world *w)
 
 	must(CALL(w, IOMMU_IOAS_ALLOC, &cmd), "IOAS_ALLOC");
 	w->ioas = cmd.out_ioas_id;
+}
+
+void with_other_ioas(struct world *w)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+
+	must(CALL(w, IOMMU_IOAS_ALLOC, &cmd), "IOAS_ALLOC");
+	w->other_ioas = cmd.out_ioas_id;
 }
 
 void with_map(struct world *w)
@@ -132,11 +142,17 @@ void with_parent(struct world *w)
 
 void with_viommu(struct world *w)
 {
-	struct iommu_viommu_alloc cmd = {
-		.size = sizeof(cmd), .type = IOMMU_VIOMMU_TYPE_SELFTEST, .dev_id = w->idev, .hwpt_id = w->hwpt};
+	struct iommu_viommu_selftest data = {.in_data = 1};
+	struct iommu_viommu_alloc cmd = {.size = sizeof(cmd),
+					 .type = IOMMU_VIOMMU_TYPE_SELFTEST,
+					 .dev_id = w->idev,
+					 .hwpt_id = w->hwpt,
+					 .data_len = sizeof(data),
+					 .data_uptr = (uintptr_t)&data};
 
 	must(CALL(w, IOMMU_VIOMMU_ALLOC, &cmd), "VIOMMU_ALLOC");
 	w->viommu = cmd.out_viommu_id;
+	w->region_offset = data.out_mmap_offset;
 }
 
 void with_vdevice(struct world *w)
@@ -148,20 +164,50 @@ void with_vdevice(struct world *w)
 	w->vdevice = cmd.out_vdevice_id;
 }
 
-void with_nested(struct world *w)
+void with_loose_nested(struct world *w)
 {
 	w->nested = hwpt_alloc(w, w->viommu, 0, 0, 1);
+}
+
+void with_nested(struct world *w)
+{
+	with_loose_nested(w);
 	attach(w, w->nested);
 }
 
-void with_fault_hwpt(struct world *w)
+void with_fault_queue(struct world *w)
 {
 	struct iommu_fault_alloc cmd = {.size = sizeof(cmd)};
 
 	must(CALL(w, IOMMU_FAULT_QUEUE_ALLOC, &cmd), "FAULT_QUEUE_ALLOC");
 	w->fault = cmd.out_fault_id;
 	w->fault_fd = (int)cmd.out_fault_fd;
+}
+
+void with_fault_hwpt(struct world *w)
+{
 	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_FAULT_ID_VALID, w->fault, 0);
+	attach(w, w->hwpt);
+}
+
+void with_fault(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_TRIGGER_IOPF,
+				     .trigger_iopf = {.dev_id = w->idev, .grpid = 1, .perm = 1, .addr = APERTURE}};
+
+	must(world_test(w, &cmd), "TRIGGER_IOPF");
+}
+
+void with_fault_read(struct world *w)
+{
+	struct iommu_hwpt_pgfault fault;
+
+	must(world_read(w, w->fault_fd, &fault, sizeof(fault)), "read of a fault");
+}
+
+void with_to_track(struct world *w)
+{
+	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, 0, 0);
 	attach(w, w->hwpt);
 }
 
@@ -169,16 +215,90 @@ void with_tracking(struct world *w)
 {
 	struct iommu_hwpt_set_dirty_tracking cmd = {.size = sizeof(cmd), .flags = 1};
 
-	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_DIRTY_TRACKING, 0, 0);
-	attach(w, w->hwpt);
+	with_to_track(w);
 	cmd.hwpt_id = w->hwpt;
 	must(CALL(w, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd), "SET_DIRTY_TRACKING");
+}
+
+void with_dirt(struct world *w)
+{
+	static uint64_t bits = 2;
+	struct iommu_test_cmd cmd = {
+		.op = IOMMU_TEST_OP_DIRTY,
+		.id = w->hwpt,
+		.dirty = {.iova = APERTURE, .length = 2 * PAGE, .page_size = PAGE, .uptr = (uintptr_t)&bits}};
+
+	must(world_test(w, &cmd), "DIRTY");
+}
+
+void with_event(struct world *w)
+{
+	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_TRIGGER_VEVENT, .trigger_vevent = {.dev_id = w->idev}};
+
+	must(world_test(w, &cmd), "TRIGGER_VEVENT");
+}
+
+void with_compat(struct world *w)
+{
+	struct iommu_vfio_ioas cmd = {.size = sizeof(cmd), .ioas_id = w->ioas, .op = IOMMU_VFIO_IOAS_SET};
+
+	must(CALL(w, IOMMU_VFIO_IOAS, &cmd), "VFIO_IOAS");
+}
+
+void with_version_1(struct world *w)
+{
+	struct vfio_iommu_type1_dma_map cmd = {.argsz = sizeof(cmd),
+					       .flags = 3,
+					       .vaddr = (uintptr_t)w->memory,
+					       .iova = APERTURE + 32 * PAGE,
+					       .size = 4 * PAGE};
+
+	must(CALL(w, VFIO_SET_IOMMU, (void *)VFIO_TYPE1_IOMMU), "VFIO_SET_IOMMU");
+	must(CALL(w, VFIO_IOMMU_MAP_DMA, &cmd), "VFIO_IOMMU_MAP_DMA");
+}
+
+void with_other_map(struct world *w)
+{
+	struct iommu_ioas_map cmd = {.size = sizeof(cmd),
+				     .flags = 7,
+				     .ioas_id = w->other_ioas,
+				     .user_va = (uintptr_t)w->memory,
+				     .length = 2 * PAGE,
+				     .iova = APERTURE};
+
+	must(CALL(w, IOMMU_IOAS_MAP, &cmd), "IOAS_MAP");
+}
+
+void with_other_copy(struct world *w)
+{
+	struct iommu_ioas_copy cmd = {.size = sizeof(cmd),
+				      .flags = 7,
+				      .dst_ioas_id = w->other_ioas,
+				      .src_ioas_id = w->ioas,
+				      .length = 2 * PAGE,
+				      .dst_iova = APERTURE,
+				      .src_iova = APERTURE};
+
+	must(CALL(w, IOMMU_IOAS_COPY, &cmd), "IOAS_COPY");
 }
 
 void with_pasid_hwpt(struct world *w)
 {
 	w->hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_PASID, 0, 0);
 	attach(w, w->hwpt);
+}
+
+void with_other_hwpt(struct world *w)
+{
+	w->other_hwpt = hwpt_alloc(w, w->ioas, IOMMU_HWPT_ALLOC_PASID, 0, 0);
+}
+
+void with_pasid(struct world *w)
+{
+	struct iommu_test_cmd cmd = {
+		.op = IOMMU_TEST_OP_PASID_ATTACH, .id = w->stdev, .pasid_attach = {.pasid = 7, .pt_id = w->hwpt}};
+
+	must(world_test(w, &cmd), "PASID_ATTACH");
 }
 
 void with_access(struct world *w)
@@ -211,6 +331,18 @@ void with_veventq(struct world *w)
 	w->veventq_fd = (int)cmd.out_veventq_fd;
 }
 
+void with_hw_queue(struct world *w)
+{
+	struct iommu_hw_queue_alloc cmd = {.size = sizeof(cmd),
+					   .viommu_id = w->viommu,
+					   .type = IOMMU_HW_QUEUE_TYPE_SELFTEST,
+					   .nesting_parent_iova = APERTURE,
+					   .length = PAGE};
+
+	must(CALL(w, IOMMU_HW_QUEUE_ALLOC, &cmd), "HW_QUEUE_ALLOC");
+	w->hw_queue = cmd.out_hw_queue_id;
+}
+
 void with_dmabuf(struct world *w)
 {
 	struct iommu_test_cmd cmd = {.op = IOMMU_TEST_OP_DMABUF_GET,
@@ -218,4 +350,16 @@ void with_dmabuf(struct world *w)
 
 	w->dmabuf = (int)world_test(w, &cmd);
 	must(w->dmabuf, "DMABUF_GET");
+}
+
+void with_dmabuf_map(struct world *w)
+{
+	struct iommu_ioas_map_file cmd = {.size = sizeof(cmd),
+					  .flags = 7,
+					  .ioas_id = w->ioas,
+					  .fd = w->dmabuf,
+					  .length = 2 * PAGE,
+					  .iova = APERTURE + 24 * PAGE};
+
+	must(CALL(w, IOMMU_IOAS_MAP_FILE, &cmd), "IOAS_MAP_FILE of a dma-buf");
 }
