@@ -253,20 +253,23 @@ int test_trigger_iopf(struct ucmd *ucmd)
  */
 static struct viommu *viommu_of(struct ctx *ctx, struct mock_device *mock, uint64_t *virt_id)
 {
+	struct viommu *viommu = NULL;
 	struct mock_nested *nested;
 	struct domain *domain;
 
 	pthread_mutex_lock(&ctx->attach_lock);
 	domain = iommu_device_domain(&mock->dev, NO_PASID);
 	nested = domain ? mock_nested(domain) : NULL;
-	if (nested && nested->viommu) {
+	if (nested)
+		viommu = nested->viommu;
+	if (viommu) {
 		pthread_mutex_lock(&mock->lock);
 		*virt_id = mock->asked.domain == domain ? mock->asked.virt_id : mock->attached.virt_id;
 		pthread_mutex_unlock(&mock->lock);
-		object_hold(&nested->viommu->object);
+		object_hold(&viommu->object);
 	}
 	pthread_mutex_unlock(&ctx->attach_lock);
-	return nested ? nested->viommu : NULL;
+	return viommu;
 }
 
 int test_trigger_vevent(struct ucmd *ucmd)

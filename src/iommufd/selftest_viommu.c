@@ -146,17 +146,26 @@ static bool sees_its_page(const struct hw_queue *queue)
 	return same;
 }
 
+/* With one more user. NULL: there is none, or it is not there yet, or going. With the virtual IOMMU's lock held. */
+static struct mock_hw_queue *get_queue(const struct mock_viommu *mock, uint32_t index)
+{
+	struct object *object = mock->queue[index] ? &mock->queue[index]->queue.object : NULL;
+
+	return object ? (struct mock_hw_queue *)object_get(object->ctx, object->id, OBJECT_HW_QUEUE) : NULL;
+}
+
 static int hw_queue_add(struct mock_viommu *mock, struct mock_hw_queue *queue, uint32_t index, bool right)
 {
 	if (mock->queue[index])
 		return -EEXIST;
-	queue->previous = index ? mock->queue[index - 1] : NULL;
+	queue->previous = index ? get_queue(mock, index - 1) : NULL;
 	if (index && !queue->previous)
 		return -EIO;
-	if (!right)
+	if (!right) {
+		if (queue->previous)
+			object_put(&queue->previous->queue.object);
 		return -EFAULT;
-	if (queue->previous)
-		object_hold(&queue->previous->queue.object);
+	}
 	mock->queue[index] = queue;
 	return 0;
 }
