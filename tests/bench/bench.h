@@ -36,6 +36,9 @@ struct bench_scale {
 extern struct bench_scale scale;
 
 /* The rows of each part; the last has no name. */
+extern const struct bench_row map_rows[];
+extern const struct bench_row access_rows[];
+extern const struct bench_row dirty_rows[];
 extern const struct bench_row translate_rows[];
 
 static inline double bench_now(void)

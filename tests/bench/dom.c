@@ -10,9 +10,9 @@
  */
 #include "bench.h"
 
-struct bench_scale scale = {.many = 100000, .pairs = 1000, .rounds = 301, .long_rounds = 15};
+struct bench_scale scale = {.many = 100000, .pairs = 1000, .rounds = 301, .long_rounds = 31};
 
-static const struct bench_row *const parts[] = {translate_rows};
+static const struct bench_row *const parts[] = {map_rows, access_rows, dirty_rows, translate_rows};
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -42,7 +42,7 @@ static bool do_row(const struct bench_row *row)
 	double figure = median_of(row);
 	bool missed = row->at_least ? figure < row->target : figure > row->target;
 
-	printf("%-54s | %7.2f %-5s | %5g | %8s | %s\n", row->name, figure, row->unit, row->target, row->kernel,
+	printf("%-54s | %8.2f %-5s | %5g | %8s | %s\n", row->name, figure, row->unit, row->target, row->kernel,
 	       scale.smoke ? "smoke"
 	       : missed    ? "MISSED"
 			   : "ok");
@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 		scale.pairs = 100;
 		scale.rounds = scale.long_rounds = 3;
 	}
-	printf("%-54s | %-13s | %5s | %8s |\n", "", "iommuse", "goal", "kernel");
+	printf("%-54s | %-14s | %5s | %8s |\n", "", "iommuse", "goal", "kernel");
 	for (size_t part = 0; part < sizeof(parts) / sizeof(parts[0]); part++)
 		for (const struct bench_row *row = parts[part]; row->name; row++)
 			if (!scale.only || strstr(row->name, scale.only))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A device's way through the IOMMU, and what it leaves behind as dirty. */
+/* A device's way through the IOMMU, and the page table that it goes by, from inside. */
 #include "abi/iommufd.h"
 #include "bench.h"
 #include "client/local.h"
@@ -271,62 +271,6 @@ static double unmap_all(void)
 	return (bench_now() - begin_at) / scale.many;
 }
 
-/* What is dirty of 1 GiB, as bits of a buffer. */
-
-static uint8_t bitmap[GIB / PAGE / 8];
-
-static void begin_tracking(void)
-{
-	begin();
-	map(GIB, GIB);
-	bench_must(!paging_domain_track(&domain, true), "tracking");
-}
-
-static int set_bits(void *context, iova_t start, iova_t last)
-{
-	uint64_t first = (start - GIB) / PAGE, end = (last - GIB) / PAGE + 1;
-
-	(void)context;
-	for (; first < end && first % 8; first++)
-		bitmap[first / 8] |= (uint8_t)(1U << first % 8);
-	if (end - first >= 8) {
-		memset(bitmap + first / 8, 0xff, (end - first) / 8);
-		first += (end - first) & ~UINT64_C(7);
-	}
-	for (; first < end; first++)
-		bitmap[first / 8] |= (uint8_t)(1U << first % 8);
-	return 0;
-}
-
-static double read_dirty(void)
-{
-	double begin_at = bench_now();
-
-	bench_must(!paging_domain_dirty(&domain, GIB, 2 * GIB - 1, true, set_bits, NULL), "reading");
-	return (bench_now() - begin_at) / 1000;
-}
-
-static double none_dirty(void)
-{
-	return read_dirty();
-}
-
-static double some_dirty(void)
-{
-	for (unsigned i = 0; i < GIB / PAGE / 100; i++) {
-		iova_t iova = GIB + bench_random() % (GIB / PAGE) * PAGE;
-
-		paging_domain_mark(&domain, iova, iova + PAGE - 1);
-	}
-	return read_dirty();
-}
-
-static double all_dirty(void)
-{
-	paging_domain_mark(&domain, GIB, 2 * GIB - 1);
-	return read_dirty();
-}
-
 #define MANY "100,000 ranges"
 
 const struct bench_row translate_rows[] = {
@@ -340,10 +284,5 @@ const struct bench_row translate_rows[] = {
 	{"page table: map and unmap one of " MANY, begin_many, map_and_unmap_one, end, 260, "ns", "-", false, false},
 	{"page table: map " MANY ", ascending, each", begin, map_ascending, end, 60, "ns", "-", false, true},
 	{"page table: unmap all of " MANY ", each", begin, unmap_all, end, 20, "ns", "-", false, true},
-	{"dirty bitmap of 1 GiB, clean", begin_tracking, none_dirty, end, 20, "us", "1.17 ms", false, false},
-	{"dirty bitmap of 1 GiB, 1 % dirty, read and clear", begin_tracking, some_dirty, end, 60, "us", "1.2 ms", false,
-	 false},
-	{"dirty bitmap of 1 GiB, all dirty, read and clear", begin_tracking, all_dirty, end, 150, "us", "2.8 ms", false,
-	 false},
 	{0},
 };
