@@ -135,9 +135,21 @@ struct reading {
 	struct dirty_runs *runs;
 };
 
-/* What is not added any more, as it shall stop, is left dirty. */
-static int add_word(const struct reading *r, uint64_t word, uint64_t value)
+/* Fills the halves of 4 KiB up. */
+static uint64_t fill(const struct dirty_bits *bits, uint64_t value)
 {
+	const uint64_t low = ALL_BITS / 3;
+
+	if (bits->base & (PAGE_SIZE - 1))
+		return value;
+	return value | (value & low) << 1 | (value >> 1 & low);
+}
+
+/* What is not added any more, as it shall stop, is left dirty. */
+static int add_word(const struct reading *r, uint64_t word, uint64_t taken)
+{
+	uint64_t value = r->runs->coarse ? fill(r->bits, taken) : taken;
+
 	while (value) {
 		unsigned first = (unsigned)__builtin_ctzll(value);
 		uint64_t rest = ~(value >> first); /* 0: all of them, and first is 0 */
@@ -155,7 +167,7 @@ static int add_word(const struct reading *r, uint64_t word, uint64_t value)
 			rc = add_run(r->runs, start, last);
 		if (rc) {
 			if (r->clear)
-				mark_word(r->bits, word, value);
+				mark_word(r->bits, word, value & taken);
 			return rc;
 		}
 		value = first + count < BITS ? value & ALL_BITS << (first + count) : 0;

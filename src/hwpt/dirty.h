@@ -48,6 +48,8 @@ void dirty_mark_part(struct translation *translation, iova_t iova, iova_t last);
 struct dirty_runs {
 	int (*visit)(void *context, iova_t start, iova_t last);
 	void *context;
+	/* One who looks at 4 KiB, or more, at a time: both halves are taken for dirty where one is. */
+	bool coarse;
 	bool any; /* [start, last] is to be visited */
 	iova_t start, last;
 };

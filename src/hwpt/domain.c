@@ -194,21 +194,38 @@ static int read_dirty(struct translation *translation, void *arg)
 	return dirty_read(translation, range->iova, range->last, range->clear, &range->runs);
 }
 
+static int read_range(struct paging_domain *domain, struct dirty_range *range)
+{
+	int rc;
+
+	pthread_mutex_lock(&domain->ioas->lock);
+	rc = table_walk(&domain->table, range->iova, range->last, read_dirty, range);
+	if (!rc)
+		rc = dirty_runs_end(&range->runs);
+	pthread_mutex_unlock(&domain->ioas->lock);
+	if (range->clear)
+		epoch_wait(domain->epoch);
+	return rc;
+}
+
 int paging_domain_dirty(struct paging_domain *domain, iova_t iova, iova_t last, bool clear,
 			int (*visit)(void *context, iova_t start, iova_t last), void *context)
 {
 	struct dirty_range range = {
 		.iova = iova, .last = last, .clear = clear, .runs = {.visit = visit, .context = context}};
-	int rc;
 
-	pthread_mutex_lock(&domain->ioas->lock);
-	rc = table_walk(&domain->table, iova, last, read_dirty, &range);
-	if (!rc)
-		rc = dirty_runs_end(&range.runs);
-	pthread_mutex_unlock(&domain->ioas->lock);
-	if (clear)
-		epoch_wait(domain->epoch);
-	return rc;
+	return read_range(domain, &range);
+}
+
+int paging_domain_dirty_pages(struct paging_domain *domain, iova_t iova, iova_t last, bool clear,
+			      int (*visit)(void *context, iova_t start, iova_t last), void *context)
+{
+	struct dirty_range range = {.iova = iova,
+				    .last = last,
+				    .clear = clear,
+				    .runs = {.visit = visit, .context = context, .coarse = true}};
+
+	return read_range(domain, &range);
 }
 
 static int mark_dirty(struct translation *translation, void *arg)

@@ -127,6 +127,8 @@ static void take_back(struct paging_domain *domain, const struct runs *runs)
 static void walk(struct paging_domain *domain, const struct iommu_hwpt_get_dirty_bitmap *cmd, struct client *client)
 {
 	const bool clear = !(cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR);
+	int (*const dirty)(struct paging_domain *, iova_t, iova_t, bool, int (*)(void *, iova_t, iova_t), void *) =
+		cmd->page_size & (PAGE_SIZE - 1) ? paging_domain_dirty : paging_domain_dirty_pages;
 	struct bitmap bitmap;
 	struct runs runs;
 
@@ -143,7 +145,7 @@ static void walk(struct paging_domain *domain, const struct iommu_hwpt_get_dirty
 	runs.end = false;
 	do {
 		runs.count = 0;
-		paging_domain_dirty(domain, runs.next, runs.last, clear, take_run, &runs);
+		dirty(domain, runs.next, runs.last, clear, take_run, &runs);
 		if (deliver(&bitmap, &runs)) {
 			if (clear)
 				take_back(domain, &runs);

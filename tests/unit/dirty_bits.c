@@ -211,6 +211,64 @@ static void read_somewhere(void)
 	read_some(first, last, below(2), below(3) ? 0 : 1 + below(5));
 }
 
+static bool page_seen[GRANULES / 2 + 2], page_dirty[GRANULES / 2 + 2];
+
+static int see_pages(void *context, iova_t start, iova_t last)
+{
+	iova_t *next = context;
+
+	CHECK(start >= *next && start <= last);
+	*next = last + 1;
+	for (uint64_t page = start / PAGE; page <= last / PAGE; page++)
+		page_seen[page - BASE / PAGE] = true;
+	return 0;
+}
+
+/* By who looks at whole pages. The first granule that begins a page is 1. */
+static void read_pages_somewhere(void)
+{
+	unsigned first = below(GRANULES / 2 - 1), last = first + below(GRANULES / 2 - 1 - first);
+	const iova_t start = iova_of(2 * first + 1), end = iova_of(2 * last + 3) - 1;
+	iova_t next = start;
+	bool clear = below(2);
+
+	memset(page_seen, 0, sizeof(page_seen));
+	memset(page_dirty, 0, sizeof(page_dirty));
+	for (unsigned g = 2 * first + 1; g <= 2 * last + 2; g++)
+		page_dirty[iova_of(g) / PAGE - BASE / PAGE] |= model[g].dirty;
+	CHECK_EQ(paging_domain_dirty_pages(&domain, start, end, clear, see_pages, &next), 0);
+	CHECK(next <= end + 1);
+	CHECK(!memcmp(page_seen, page_dirty, sizeof(page_seen)));
+	if (clear)
+		forget(start, end);
+}
+
+/* Where the first half of each page is dirty, that is one run. */
+static int count_run(void *context, iova_t start, iova_t last)
+{
+	unsigned *count = context;
+
+	CHECK(start <= last);
+	return ++*count == 0;
+}
+
+static void halves_are_one_run(void)
+{
+	unsigned halves = 0, pages = 0;
+
+	domain.base.ops->unmap(&domain.base, 0, UINT64_MAX);
+	domain.base.ops->flush(&domain.base);
+	map(1, 400, true);
+	for (unsigned g = 1; g < 400; g += 2)
+		paging_domain_mark(&domain, iova_of(g), iova_of(g + 1) - 1);
+	CHECK_EQ(paging_domain_dirty(&domain, iova_of(1), iova_of(401) - 1, false, count_run, &halves), 0);
+	CHECK_EQ(halves, 200);
+	CHECK_EQ(paging_domain_dirty_pages(&domain, iova_of(1), iova_of(401) - 1, true, count_run, &pages), 0);
+	CHECK_EQ(pages, 1);
+	CHECK_EQ(paging_domain_dirty(&domain, iova_of(1), iova_of(401) - 1, false, count_run, &pages), 0);
+	CHECK_EQ(pages, 1);
+}
+
 static void track(bool on)
 {
 	CHECK_EQ(paging_domain_track(&domain, on), 0);
@@ -220,11 +278,12 @@ static void track(bool on)
 
 static void same_as_an_array(unsigned steps)
 {
-	static void (*const step[])(void) = {map_somewhere,   map_somewhere,   unmap_somewhere, split_somewhere,
-					     write_somewhere, write_somewhere, mark_somewhere,  read_somewhere};
+	static void (*const step[])(void) = {map_somewhere,   map_somewhere,   unmap_somewhere,
+					     split_somewhere, write_somewhere, write_somewhere,
+					     mark_somewhere,  read_somewhere,  read_pages_somewhere};
 
 	for (unsigned i = 0; i < steps; i++) {
-		step[below(8)]();
+		step[below(9)]();
 		if (!below(500))
 			track(below(3));
 		if (!below(500))
@@ -249,6 +308,8 @@ int main(int argc, char **argv)
 	CHECK_EQ(iommu_device_attach(&device, NO_PASID, &domain.domain), 0);
 	track(true);
 	same_as_an_array(20000);
+	track(true);
+	halves_are_one_run();
 	iommu_device_attach(&device, NO_PASID, NULL);
 	dma_fini(&dma);
 	iommu_device_own(&device, NULL);
