@@ -4,6 +4,8 @@
  * is found all the time.
  *
  *   test-unit-table [SEED]
+ *
+ * With IOMMUSE_TEST_LONG in the environment twenty times as many steps.
  */
 #include "hwpt/table.h"
 
@@ -344,6 +346,8 @@ static void what_stays_is_found_all_the_time(void)
 
 int main(int argc, char **argv)
 {
+	unsigned times = getenv("IOMMUSE_TEST_LONG") ? 20 : 1;
+
 	state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	printf("seed %" PRIu64 "\n", state);
 	epoch_init(&epoch);
@@ -352,9 +356,9 @@ int main(int argc, char **argv)
 	in_order(-1);
 	in_order(0);
 	a_window_that_moves();
-	same_as_an_array(100000, 1, 20);
-	same_as_an_array(100000, 20, 20);
-	same_as_an_array(50000, 300, 50);
+	same_as_an_array(20000 * times, 1, 20);
+	same_as_an_array(20000 * times, 20, 20);
+	same_as_an_array(10000 * times, 300, 50);
 	what_stays_is_found_all_the_time();
 	epoch_fini(&epoch);
 	return check_result();

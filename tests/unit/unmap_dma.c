@@ -4,7 +4,7 @@
  * pause, while others map, split, unmap, attach, replace, detach and read what is dirty. Memory that was taken away is
  * poisoned: no device reads the poison, and nothing is written over it.
  *
- * With IOMMUSE_TEST_LONG in the environment ten million translations.
+ * With IOMMUSE_TEST_LONG in the environment ten million translations, and more changes.
  */
 #include "abi/iommufd.h"
 #include "check.h"
@@ -24,7 +24,6 @@ enum {
 	PART = 256,  /* bytes of a frame that one device uses, so that devices do not race with each other */
 	WORDS = PART / 8,
 	PASID = 77,
-	CHANGES = 12000, /* as many maps and unmaps at least, and a quarter of that attachments */
 };
 
 static const uint64_t poison = UINT64_C(0x6666666666666666), life = UINT64_C(0x1111111111111111);
@@ -39,6 +38,7 @@ static uint64_t fixed_frame[2][PAGE / 8];
 static atomic_ulong translations, hits, changes, attachments;
 static atomic_bool stop;
 static unsigned long wanted = 600000;
+static unsigned long wanted_changes = 3000; /* as many maps and unmaps at least, and a quarter of that attachments */
 
 static iova_t iova_of(unsigned mapper, unsigned n)
 {
@@ -146,8 +146,8 @@ static void *device_thread(void *arg)
 				look(&dma, PASID, me * PART, !next(&state, 4));
 		}
 		atomic_fetch_add(&translations, 40);
-		if (atomic_load(&translations) >= wanted && atomic_load(&changes) >= CHANGES &&
-		    atomic_load(&attachments) >= CHANGES / 4)
+		if (atomic_load(&translations) >= wanted && atomic_load(&changes) >= wanted_changes &&
+		    atomic_load(&attachments) >= wanted_changes / 4)
 			atomic_store(&stop, true);
 	}
 	dma_fini(&dma);
@@ -292,8 +292,10 @@ int main(void)
 {
 	const struct paging_limits limits = {.aperture_last = UINT64_MAX, .page_sizes = ~(PAGE - 1)};
 
-	if (getenv("IOMMUSE_TEST_LONG"))
+	if (getenv("IOMMUSE_TEST_LONG")) {
 		wanted = 10000000;
+		wanted_changes = 40000;
+	}
 	epoch_init(&epoch);
 	ioas_init(&ioas);
 	CHECK_EQ(paging_domain_init(&shared, NULL, 0, &limits, &ioas, &epoch), 0);
