@@ -26,10 +26,13 @@ enum event_type {
 	EVENT_MESSAGE,   /* something that a person should know: text */
 	EVENT_ATTACH,    /* a device or PASID was attached to a page table, hwpt 0: detached: file, attach */
 	EVENT_DMA_FAULT, /* DMA was blocked: dma */
+	EVENT_READ,      /* an event queue was read: file, fd, transfer */
+	EVENT_WRITE,     /* the same, written */
 	EVENT_LOST,      /* made by the stream itself: nothing but the number of lost records; it has no number */
 };
 
-#define EVENT_ARG_MAX 96
+#define EVENT_ARG_MAX    96
+#define EVENT_RECORD_MAX 40
 
 /* Records that wait for the consumer, for each thread; what comes when there are so many is lost. */
 #define EVENT_RING_RECORDS 2048
@@ -74,6 +77,13 @@ struct event {
 			uint32_t reason; /* enum dma_fault_reason */
 			char device[32];
 		} dma;
+		struct {
+			uint32_t queue; /* id */
+			uint32_t kind;  /* enum iommufd_object_type */
+			int64_t result; /* bytes, or -errno */
+			uint32_t size;  /* of the first record; 0: none is known */
+			unsigned char record[EVENT_RECORD_MAX];
+		} transfer;
 		char text[EVENT_ARG_MAX + 24];
 	};
 };

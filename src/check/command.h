@@ -68,6 +68,10 @@ struct command {
 extern const struct command iommufd_commands[];
 extern const struct command vfio_commands[];
 
+/* What is read from event queues and written to them: the first record. number: enum iommufd_object_type. */
+extern const struct command read_records[];
+extern const struct command write_records[];
+
 /* The ops of IOMMU_TEST_CMD, which have its structure. */
 extern const struct command test_ops[];
 

@@ -235,3 +235,20 @@ void decode_call(struct line *line, const struct event *event, decode_kind *kind
 	if (call.command)
 		add_fields(&call, true, answered);
 }
+
+void decode_transfer(struct line *line, const struct event *event)
+{
+	const bool write = event->type == EVENT_WRITE;
+	struct call call = {.line = line,
+			    .arg = event->transfer.record,
+			    .size = event->transfer.size < EVENT_RECORD_MAX ? event->transfer.size : EVENT_RECORD_MAX};
+
+	call.command = find(write ? write_records : read_records, event->transfer.kind);
+	line_add(line, "%s %s=%" PRIu32, write ? "write" : "read", call.command ? call.command->name : "object",
+		 event->transfer.queue);
+	if (call.command)
+		add_fields(&call, false, true);
+	add_result(line, event->transfer.result);
+	if (call.command)
+		add_fields(&call, true, true);
+}

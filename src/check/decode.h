@@ -14,4 +14,7 @@ typedef const char *decode_kind(void *context, uint32_t id);
 /* Appends an EVENT_CALL: "IOAS_MAP ioas=1 READABLE va=0x7f1200000000 length=4 KiB -> 0 iova=0x1000". */
 void decode_call(struct line *line, const struct event *event, decode_kind *kind, void *context);
 
+/* Appends an EVENT_READ or EVENT_WRITE: "read fault=5 -> 40 device=3 perm=WRITE addr=0x1000 grpid=1 cookie=1". */
+void decode_transfer(struct line *line, const struct event *event);
+
 #endif

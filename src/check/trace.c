@@ -317,6 +317,18 @@ static void show_call(struct trace *trace, struct traced_file *file, const struc
 	show(trace, &line);
 }
 
+/* The descriptor that the event has is the queue's. */
+static void show_transfer(struct trace *trace, const struct traced_file *file, const struct event *event)
+{
+	struct line line;
+
+	begin(&line, event->pid, event->tid);
+	add_file(&line, file, event->file, file ? file->fd : -1);
+	line_add(&line, " ");
+	decode_transfer(&line, event);
+	show(trace, &line);
+}
+
 /* The call that did it ends later, so this comes before its line. What goes with a closed file is not worth a line. */
 static void show_attach(struct trace *trace, const struct traced_file *file, const struct event *event)
 {
@@ -439,6 +451,10 @@ void trace_event(void *context, const struct event *event, uint64_t lost)
 		return;
 	case EVENT_ATTACH:
 		show_attach(trace, file, event);
+		return;
+	case EVENT_READ:
+	case EVENT_WRITE:
+		show_transfer(trace, file, event);
 		return;
 	case EVENT_DMA_FAULT:
 		show_dma_fault(trace, event);

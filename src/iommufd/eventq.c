@@ -2,11 +2,14 @@
 #include "iommufd/eventq.h"
 
 #include "abi/iommufd.h"
+#include "base/event.h"
+#include "client/client.h"
 #include "iommufd/ctx.h"
 #include "iommufd/object.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct eventq_file {
 	struct file file;
@@ -65,6 +68,29 @@ void eventq_changed(struct file *file)
 		return;
 	file_poll_changed(file);
 	file_put(file);
+}
+
+void eventq_announce(struct file *file, const struct client *client, unsigned type, ssize_t result, const void *record,
+		     size_t size)
+{
+	const struct eventq *queue = eventq_of(file);
+	const struct ctx *ctx = queue->object.ctx;
+	struct event event;
+
+	if (!event_wanted(ctx->config->events))
+		return;
+	event = (struct event){
+		.type = type,
+		.pid = client->pid,
+		.tid = client->tid,
+		.fd = client->fd,
+		.file = ctx->file.serial,
+		.transfer = {.queue = queue->object.id, .kind = queue->object.ops->type, .result = result}};
+	if (record) {
+		event.transfer.size = (uint32_t)size;
+		memcpy(event.transfer.record, record, size);
+	}
+	event_announce(ctx->config->events, &event);
 }
 
 static struct file *file_new(struct eventq *queue, const struct file_ops *ops)

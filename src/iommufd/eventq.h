@@ -11,6 +11,9 @@
 #include "hwpt/fault.h"
 #include "iommufd/object.h"
 
+#include <sys/types.h>
+
+struct client;
 struct fault;
 struct file;
 struct file_ops;
@@ -41,6 +44,13 @@ struct eventq *eventq_of(struct file *file);
 
 /* For struct file_ops of a queue. */
 void eventq_file_release(struct file *file);
+
+/*
+ * Tells who listens of a read or a write (type: EVENT_READ, EVENT_WRITE) and its first record; NULL: there is none, or
+ * it is not known.
+ */
+void eventq_announce(struct file *file, const struct client *client, unsigned type, ssize_t result, const void *record,
+		     size_t size);
 
 /* The file, with a reference, or NULL if it is not open; with the lock held. For file_poll_changed() without it. */
 struct file *eventq_file_get(struct eventq *queue);

@@ -8,6 +8,7 @@
  * copy. The device is told the answer under the lock, which is why nobody uses it after a flush.
  */
 #include "abi/iommufd.h"
+#include "base/event.h"
 #include "iommufd/ctx.h"
 #include "iommufd/device.h"
 #include "iommufd/dispatch.h"
@@ -200,6 +201,19 @@ static void read_end(struct fault *fault, struct fault_group *group, bool copied
 	pthread_mutex_unlock(&fault->queue.lock);
 }
 
+static struct iommu_hwpt_pgfault record_of(const struct fault_group *group, uint32_t index, uint32_t cookie)
+{
+	const struct page_fault *fault = &group->fault[index];
+
+	return (struct iommu_hwpt_pgfault){.flags = fault->flags,
+					   .dev_id = group->device_id,
+					   .pasid = fault->pasid,
+					   .grpid = fault->group,
+					   .perm = fault->perm,
+					   .addr = fault->address,
+					   .cookie = cookie};
+}
+
 /* The group is kept by its reader, but has its cookie only until it is answered. */
 static int copy_group(struct client *client, uaddr_t to, const struct fault_group *group, uint32_t cookie)
 {
@@ -207,15 +221,7 @@ static int copy_group(struct client *client, uaddr_t to, const struct fault_grou
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < group->count; i++) {
-		const struct page_fault *fault = &group->fault[i];
-
-		record[n++] = (struct iommu_hwpt_pgfault){.flags = fault->flags,
-							  .dev_id = group->device_id,
-							  .pasid = fault->pasid,
-							  .grpid = fault->group,
-							  .perm = fault->perm,
-							  .addr = fault->address,
-							  .cookie = cookie};
+		record[n++] = record_of(group, i, cookie);
 		if (n < sizeof(record) / sizeof(*record) && i + 1 < group->count)
 			continue;
 		if (client_copy_out(client, to, record, n * RECORD_SIZE))
@@ -227,7 +233,8 @@ static int copy_group(struct client *client, uaddr_t to, const struct fault_grou
 }
 
 /* Only whole groups are read. One that is not read, or is back in the queue, does not count. */
-static ssize_t fault_read(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+static ssize_t read_groups(struct file *file, struct client *client, uaddr_t buf, size_t count,
+			   struct iommu_hwpt_pgfault *first)
 {
 	struct fault *fault = fault_of(file);
 	struct fault_group *answered = NULL;
@@ -237,12 +244,12 @@ static ssize_t fault_read(struct file *file, struct client *client, uaddr_t buf,
 	size_t done = 0;
 	int rc;
 
-	if (pos || count % RECORD_SIZE)
-		return -ESPIPE;
 	while ((group = read_begin(fault, count - done, &cookie, &rc))) {
 		const size_t size = group->count * RECORD_SIZE;
 
 		changed = true;
+		if (!done)
+			*first = record_of(group, 0, cookie);
 		rc = copy_group(client, uaddr_add(buf, done), group, cookie);
 		read_end(fault, group, rc == 0, &answered);
 		if (rc)
@@ -253,6 +260,15 @@ static ssize_t fault_read(struct file *file, struct client *client, uaddr_t buf,
 	if (changed)
 		file_poll_changed(file);
 	return done ? (ssize_t)done : rc;
+}
+
+static ssize_t fault_read(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+{
+	struct iommu_hwpt_pgfault first;
+	ssize_t rc = pos || count % RECORD_SIZE ? -ESPIPE : read_groups(file, client, buf, count, &first);
+
+	eventq_announce(file, client, EVENT_READ, rc, rc > 0 ? &first : NULL, sizeof(first));
+	return rc;
 }
 
 /* Returns 0 or -EINVAL: an unknown code or cookie. */
@@ -279,18 +295,22 @@ static int respond(struct fault *fault, const struct iommu_hwpt_page_response *r
 	return 0;
 }
 
-static ssize_t fault_write(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+/* *known: *first has been read. */
+static ssize_t write_responses(struct file *file, struct client *client, uaddr_t buf, size_t count,
+			       struct iommu_hwpt_page_response *first, bool *known)
 {
 	struct iommu_hwpt_page_response response[32];
 	size_t done = 0;
 	int rc = 0;
 
-	if (pos || count % sizeof(*response))
-		return -ESPIPE;
 	while (!rc && done < count) {
 		size_t want = count - done < sizeof(response) ? count - done : sizeof(response);
 		size_t got = client_read(client, response, uaddr_add(buf, done), want);
 
+		if (!*known && got >= sizeof(*response)) {
+			*first = response[0];
+			*known = true;
+		}
 		for (size_t i = 0; !rc && i < got / sizeof(*response); i++) {
 			rc = respond(fault_of(file), &response[i]);
 			if (!rc)
@@ -300,6 +320,16 @@ static ssize_t fault_write(struct file *file, struct client *client, uaddr_t buf
 			rc = -EFAULT;
 	}
 	return done ? (ssize_t)done : rc;
+}
+
+static ssize_t fault_write(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+{
+	struct iommu_hwpt_page_response first;
+	bool known = false;
+	ssize_t rc = pos || count % sizeof(first) ? -ESPIPE : write_responses(file, client, buf, count, &first, &known);
+
+	eventq_announce(file, client, EVENT_WRITE, rc, known ? &first : NULL, sizeof(first));
+	return rc;
 }
 
 static unsigned fault_poll(struct file *file)

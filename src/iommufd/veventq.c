@@ -7,6 +7,7 @@
  * sees by the numbers then that some are missing.
  */
 #include "abi/iommufd.h"
+#include "base/event.h"
 #include "client/file.h"
 #include "iommufd/ctx.h"
 #include "iommufd/dispatch.h"
@@ -153,7 +154,8 @@ static void read_end(struct veventq *veventq, struct vevent *vevent, const struc
 		free(vevent);
 }
 
-static ssize_t veventq_read(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+static ssize_t read_events(struct file *file, struct client *client, uaddr_t buf, size_t count,
+			   struct iommufd_vevent_header *first)
 {
 	struct veventq *veventq = veventq_of(file);
 	struct iommufd_vevent_header lost;
@@ -162,14 +164,15 @@ static ssize_t veventq_read(struct file *file, struct client *client, uaddr_t bu
 	bool changed = false;
 	ssize_t size;
 
-	if (pos)
-		return -ESPIPE;
 	if (count < HEADER_SIZE)
 		return -EINVAL;
 	while ((size = read_begin(veventq, count - done, &vevent, &lost)) > 0) {
-		int rc = client_copy_out(client, uaddr_add(buf, done), vevent ? &vevent->header : &lost, (size_t)size);
+		const struct iommufd_vevent_header *header = vevent ? &vevent->header : &lost;
+		int rc = client_copy_out(client, uaddr_add(buf, done), header, (size_t)size);
 
 		changed = true;
+		if (!done)
+			*first = *header;
 		read_end(veventq, vevent, &lost, rc == 0);
 		if (rc) {
 			size = rc;
@@ -180,6 +183,15 @@ static ssize_t veventq_read(struct file *file, struct client *client, uaddr_t bu
 	if (changed)
 		file_poll_changed(file);
 	return done ? (ssize_t)done : size;
+}
+
+static ssize_t veventq_read(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+{
+	struct iommufd_vevent_header first;
+	ssize_t rc = pos ? -ESPIPE : read_events(file, client, buf, count, &first);
+
+	eventq_announce(file, client, EVENT_READ, rc, rc > 0 ? &first : NULL, sizeof(first));
+	return rc;
 }
 
 static unsigned veventq_poll(struct file *file)

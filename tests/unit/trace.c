@@ -489,6 +489,48 @@ static void attachments_are_told(void)
 	pen_free(&pen);
 }
 
+static void transfer(struct pen *pen, struct event event, const void *record, size_t size)
+{
+	event.file = 7;
+	event.fd = 3968;
+	event.transfer.size = (uint32_t)size;
+	EXPECT(size <= sizeof(event.transfer.record));
+	memcpy(event.transfer.record, record, size);
+	tell(pen, event);
+}
+
+static void event_queues_are_told(void)
+{
+	const struct iommu_hwpt_pgfault fault = {
+		.flags = 3, .dev_id = 4, .pasid = 9, .grpid = 7, .perm = 2, .addr = 0x5000, .cookie = 1};
+	const struct iommu_hwpt_page_response good = {.cookie = 1}, bad = {.cookie = 2, .code = 7};
+	const struct iommufd_vevent_header lost = {.flags = 1, .sequence = 12}, header = {.sequence = 13};
+	struct pen pen = pen_new();
+
+	transfer(&pen, (struct event){.type = EVENT_READ, .transfer = {5, OBJECT_FAULT, 40, 0, {0}}}, &fault,
+		 sizeof(fault));
+	EXPECT_TEXT(&pen,
+		    "[1234] file #7 read fault=5 -> 40 device=4 pasid=9 perm=WRITE addr=0x5000 grpid=7 cookie=1\n");
+	open_file(&pen);
+	transfer(&pen, (struct event){.type = EVENT_READ, .transfer = {5, OBJECT_FAULT, 0, 0, {0}}}, "", 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) read fault=5 -> 0\n");
+	transfer(&pen, (struct event){.type = EVENT_WRITE, .transfer = {5, OBJECT_FAULT, 8, 0, {0}}}, &good,
+		 sizeof(good));
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) write fault=5 cookie=1 code=SUCCESS -> 8\n");
+	transfer(&pen, (struct event){.type = EVENT_WRITE, .transfer = {5, OBJECT_FAULT, -EINVAL, 0, {0}}}, &bad,
+		 sizeof(bad));
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) write fault=5 cookie=2 code=7 -> EINVAL\n");
+	transfer(&pen, (struct event){.type = EVENT_WRITE, .transfer = {5, OBJECT_FAULT, -EFAULT, 0, {0}}}, "", 0);
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) write fault=5 -> EFAULT\n");
+	transfer(&pen, (struct event){.type = EVENT_READ, .transfer = {6, OBJECT_VEVENTQ, 24, 0, {0}}}, &lost,
+		 sizeof(lost));
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) read veventq=6 -> 24 LOST_EVENTS sequence=12\n");
+	transfer(&pen, (struct event){.type = EVENT_READ, .transfer = {6, OBJECT_VEVENTQ, 12, 0, {0}}}, &header,
+		 sizeof(header));
+	EXPECT_TEXT(&pen, "[1234] /dev/iommu(3) read veventq=6 -> 12 sequence=13\n");
+	pen_free(&pen);
+}
+
 static void blocked_dma_is_told(void)
 {
 	static const char *const reasons[] = {
@@ -626,6 +668,7 @@ int main(void)
 	a_close_says_what_was_alive();
 	a_close_does_not_list_a_thousand_objects();
 	attachments_are_told();
+	event_queues_are_told();
 	blocked_dma_is_told();
 	losses_are_told();
 	a_reader_that_left_costs_lines_and_nothing_else();
