@@ -312,21 +312,31 @@ static void correct_flags(struct call *call, struct standin *e, int o_flags)
 	close(client_fd);
 }
 
-/* Gives the client a descriptor now, at a number that was told. Consumes the reference. */
+/*
+ * Gives the client a descriptor now, at a number that was told. Consumes the reference: where it fails the file is gone
+ * when this returns, as what it belongs to goes then.
+ */
 static int put(struct call *call, int fd, struct file *file, int o_flags)
 {
+	struct supervisor *s = call->supervisor;
+	struct standin *e = NULL;
 	int err = number_is_free(call, fd) ? 0 : -EMFILE;
 	int client_fd;
 
 	if (!err)
-		err = standin_open(call, NULL, file, o_flags, &client_fd);
-	if (err) {
-		file_put(file);
-		return -EMFILE;
+		err = standin_make(call, NULL, file, o_flags, &e, &client_fd);
+	if (!err) {
+		err = notify_put_fd(s->listener, &call->n, client_fd, fd, o_flags & O_CLOEXEC);
+		close(client_fd);
 	}
-	err = notify_put_fd(call->supervisor->listener, &call->n, client_fd, fd, o_flags & O_CLOEXEC);
-	close(client_fd); /* where the client has none, this is the last, and the file is closed */
-	return err < 0 && err != -ENOENT ? -EMFILE : 0;
+	if (err >= 0 || (e && err == -ENOENT)) {
+		standin_publish(s, e, true); /* which finds it closed where the client is gone */
+		return 0;
+	}
+	if (e)
+		standin_abandon(s, e);
+	file_put(file);
+	return -EMFILE;
 }
 
 int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags)

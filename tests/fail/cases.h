@@ -16,6 +16,7 @@ struct outcome {
 enum {
 	STAYS = 1,  /* EFAULT of the reply does not undo it */
 	PARTLY = 2, /* what it does to memory may be done in part */
+	GIVES = 4,  /* a descriptor, that a served client keeps where the reply cannot be written */
 };
 
 struct sweep {

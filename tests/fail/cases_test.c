@@ -126,7 +126,7 @@ const struct sweep test_sweeps[] = {
 	{"TEST MD_CHECK_REFS", device_mapped, check_refs, 0},
 	{"TEST MD_CHECK_IOTLB", nested, check_iotlb, 0},
 	{"TEST DEV_CHECK_CACHE", virtual_device, check_cache, 0},
-	{"TEST CREATE_ACCESS", mapped, create_access, 0},
+	{"TEST CREATE_ACCESS", mapped, create_access, GIVES},
 	{"TEST ACCESS_PAGES", accessing, access_pages, 0},
 	{"TEST ACCESS_PAGES to write", accessing, pin_pages_to_write, 0},
 	{"TEST ACCESS_PAGES of a file", accessing_file, pin_file_pages, 0},

@@ -11,16 +11,23 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <linux/seccomp.h>
+
 static _Thread_local unsigned until_failure; /* functions that still succeed, plus one; 0: not armed */
 static _Thread_local const char *failed;
-static _Atomic long live_blocks;
+static _Atomic long own_blocks;
+static _Atomic long *live_blocks = &own_blocks;
 
 void fail_arm(unsigned n)
 {
@@ -34,6 +41,16 @@ const char *fail_disarm(void)
 	return failed;
 }
 
+unsigned fail_left(void)
+{
+	return until_failure;
+}
+
+void fail_count_at(_Atomic long *counter)
+{
+	live_blocks = counter;
+}
+
 static bool fails(const char *what)
 {
 	if (!until_failure || --until_failure)
@@ -44,7 +61,7 @@ static bool fails(const char *what)
 
 size_t fail_live_blocks(void)
 {
-	return (size_t)atomic_load(&live_blocks);
+	return (size_t)atomic_load(live_blocks);
 }
 
 size_t fail_open_descriptors(void)
@@ -88,7 +105,7 @@ size_t fail_mappings(void)
 static void *counted(void *block)
 {
 	if (block)
-		atomic_fetch_add(&live_blocks, 1);
+		atomic_fetch_add(live_blocks, 1);
 	return block;
 }
 
@@ -137,7 +154,7 @@ void *__wrap_reallocarray(void *old, size_t count, size_t size)
 void __wrap_free(void *block)
 {
 	if (block)
-		atomic_fetch_sub(&live_blocks, 1);
+		atomic_fetch_sub(live_blocks, 1);
 	__real_free(block);
 }
 
@@ -174,6 +191,16 @@ FAILING(int, prlimit64, -1, EPERM, (pid_t pid, int which, const struct rlimit *t
 FAILING(ssize_t, pread, -1, EIO, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
 FAILING(ssize_t, pread64, -1, EIO, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
 FAILING(ssize_t, read, -1, EIO, (int fd, void *to, size_t n), (fd, to, n))
+FAILING(ssize_t, pwrite, -1, EIO, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
+FAILING(ssize_t, pwrite64, -1, EIO, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
+FAILING(int, pipe2, -1, EMFILE, (int *ends, int flags), (ends, flags))
+FAILING(int, epoll_ctl, -1, ENOSPC, (int epoll, int op, int fd, struct epoll_event *event), (epoll, op, fd, event))
+FAILING(int, inotify_add_watch, -1, ENOSPC, (int inotify, const char *path, uint32_t mask), (inotify, path, mask))
+FAILING(int, fallocate, -1, ENOSPC, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
+FAILING(int, fallocate64, -1, ENOSPC, (int fd, int mode, off_t offset, off_t length), (fd, mode, offset, length))
+FAILING(int, mkdirat, -1, ENOSPC, (int dir, const char *path, mode_t mode), (dir, path, mode))
+FAILING(DIR *, opendir, NULL, EMFILE, (const char *path), (path))
+FAILING(FILE *, fdopen, NULL, ENOMEM, (int fd, const char *mode), (fd, mode))
 FAILING(FILE *, fopen, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
 FAILING(FILE *, fopen64, NULL, EMFILE, (const char *path, const char *mode), (path, mode))
 
@@ -196,6 +223,27 @@ ssize_t __wrap___getdelim(char **line, size_t *room, int end, FILE *file)
 	return got;
 }
 
+/* Of the system calls without a function of their own, those that make a descriptor. */
+long __real_syscall(long nr, ...);
+long __wrap_syscall(long nr, ...);
+
+long __wrap_syscall(long nr, ...)
+{
+	const bool makes_one = nr == SYS_pidfd_open || nr == SYS_pidfd_getfd || nr == SYS_open_tree;
+	long a[6];
+	va_list list;
+
+	va_start(list, nr);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(list, long);
+	va_end(list);
+	if (makes_one && fails("syscall")) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
 /* Those with a variable argument, of which the library uses one. */
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -205,6 +253,10 @@ int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
 int __real_fcntl64(int fd, int command, ...);
 int __wrap_fcntl64(int fd, int command, ...);
+int __real_openat(int dir, const char *path, int flags, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __real_openat64(int dir, const char *path, int flags, ...);
+int __wrap_openat64(int dir, const char *path, int flags, ...);
 int __real_ioctl(int fd, unsigned long command, ...);
 int __wrap_ioctl(int fd, unsigned long command, ...);
 void *__real_mremap(void *old, size_t old_size, size_t size, int flags, ...);
@@ -235,7 +287,25 @@ FAILING_VARIADIC(open, EMFILE, (const char *path, int flags, ...), flags, path, 
 FAILING_VARIADIC(open64, EMFILE, (const char *path, int flags, ...), flags, path, flags)
 FAILING_VARIADIC(fcntl, EMFILE, (int fd, int command, ...), command, fd, command)
 FAILING_VARIADIC(fcntl64, EMFILE, (int fd, int command, ...), command, fd, command)
-FAILING_VARIADIC(ioctl, EIO, (int fd, unsigned long command, ...), command, fd, command)
+FAILING_VARIADIC(openat, EMFILE, (int dir, const char *path, int flags, ...), flags, dir, path, flags)
+FAILING_VARIADIC(openat64, EMFILE, (int dir, const char *path, int flags, ...), flags, dir, path, flags)
+
+/* Whether a call is still waited for, and its answer, fail only where the caller is dead. */
+int __wrap_ioctl(int fd, unsigned long command, ...)
+{
+	const bool can_fail = command != SECCOMP_IOCTL_NOTIF_ID_VALID && command != SECCOMP_IOCTL_NOTIF_SEND;
+	uint64_t argument;
+	va_list list;
+
+	va_start(list, command);
+	argument = argument_of(list);
+	va_end(list);
+	if (can_fail && fails("ioctl")) {
+		errno = command == SECCOMP_IOCTL_NOTIF_ADDFD ? EMFILE : EIO;
+		return -1;
+	}
+	return __real_ioctl(fd, command, argument);
+}
 
 void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, ...)
 {

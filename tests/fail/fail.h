@@ -6,6 +6,7 @@
 #ifndef IOMMUSE_TESTS_FAIL_H
 #define IOMMUSE_TESTS_FAIL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -14,6 +15,12 @@ void fail_arm(unsigned n);
 
 /* Ends that. Returns what failed, or NULL: there were fewer. */
 const char *fail_disarm(void);
+
+/* How far that is: functions that still succeed, plus one; 0: not armed, or it has failed. */
+unsigned fail_left(void);
+
+/* From now on, blocks are counted there. */
+void fail_count_at(_Atomic long *counter);
 
 /* Blocks of memory that were allocated and not freed, in all threads. */
 size_t fail_live_blocks(void);

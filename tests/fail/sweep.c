@@ -20,6 +20,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What is closed is let go of a little later by who serves. */
+enum { SETTLE_TRIES = 2000, SETTLE_US = 200 };
+
 static const char *wrong_in;
 static unsigned calls, failures, wrong;
 
@@ -40,6 +43,9 @@ static bool is_expected(const char *failed, long rc)
 {
 	/* A descriptor that says nothing of itself is a bad one, or of no memory. */
 	if ((rc == -EBADF || rc == -EINVAL) && (!strncmp(failed, "fstat", 5) || !strncmp(failed, "fcntl", 5)))
+		return true;
+	/* Positions of stand-ins, which cannot fail but here. */
+	if (rc == -EIO && (!strncmp(failed, "lseek", 5) || !strncmp(failed, "fstat", 5)))
 		return true;
 	return rc == -ENOMEM || rc == -EFAULT || rc == -EMFILE || rc == -ENFILE || rc == -ENOSPC;
 }
@@ -89,8 +95,8 @@ static void check_failure(const struct sweep *sweep, struct world *w, const stru
 			 n, again.rc, good->rc);
 }
 
-/* Returns whether something failed. */
-static bool run(const struct sweep *sweep, unsigned n, const struct outcome *good, const struct print *before)
+/* Returns what failed, or NULL. */
+static const char *run(const struct sweep *sweep, unsigned n, const struct outcome *good, const struct print *before)
 {
 	struct outcome out = {0};
 	const char *failed;
@@ -109,10 +115,16 @@ static bool run(const struct sweep *sweep, unsigned n, const struct outcome *goo
 	return failed;
 }
 
+static bool is_left(size_t blocks, size_t descriptors)
+{
+	return fail_live_blocks() > blocks || fail_open_descriptors() > descriptors;
+}
+
 static void sweep_one(const struct sweep *sweep)
 {
 	struct outcome good = {0};
 	size_t blocks, descriptors, mappings;
+	const char *failed;
 	struct print before;
 	struct world w;
 	unsigned n = 1;
@@ -127,6 +139,10 @@ static void sweep_one(const struct sweep *sweep)
 	sweep->set_up(&w);
 	world_print(&w, &before);
 	world_free(&w);
+	if (good.rc == -EPERM) {
+		printf("%s, %s: not permitted\n", way_mode_name(way_mode()), sweep->name);
+		return;
+	}
 	if (good.rc < 0) {
 		is_wrong("the call answers %ld where nothing fails", good.rc);
 		return;
@@ -134,9 +150,11 @@ static void sweep_one(const struct sweep *sweep)
 	blocks = fail_live_blocks();
 	descriptors = fail_open_descriptors();
 	mappings = fail_mappings();
-	while (run(sweep, n, &good, &before)) {
-		if (fail_live_blocks() != blocks || fail_open_descriptors() != descriptors)
-			is_wrong("number %u failed: %zd blocks and %zd descriptors are left", n,
+	while ((failed = run(sweep, n, &good, &before))) {
+		for (unsigned i = 0; i < SETTLE_TRIES && is_left(blocks, descriptors); i++)
+			usleep(SETTLE_US);
+		if (is_left(blocks, descriptors) && !(sweep->flags & GIVES && !strcmp(failed, "process_vm_writev")))
+			is_wrong("%s number %u failed: %zd blocks and %zd descriptors are left", failed, n,
 				 (ssize_t)(fail_live_blocks() - blocks),
 				 (ssize_t)(fail_open_descriptors() - descriptors));
 		blocks = fail_live_blocks();

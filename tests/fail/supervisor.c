@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Linked with iommuse itself: a call of the client that asked for it is handled by a thread that is armed, from when it
+ * was received until it is answered.
+ */
+#define _GNU_SOURCE
+#include "control.h"
+#include "fail.h"
+
+#include "supervisor/calls.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct control *control;
+static _Thread_local bool armed;
+
+__attribute__((constructor)) static void map_control(void)
+{
+	const char *path = getenv(CONTROL_VARIABLE);
+	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	void *at;
+
+	if (fd < 0)
+		return;
+	at = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (at == MAP_FAILED)
+		return;
+	control = at;
+	atomic_store(&control->serving, 1);
+	fail_count_at(&control->blocks);
+}
+
+void __real_call_handle(struct supervisor *s, const struct notification *n);
+void __wrap_call_handle(struct supervisor *s, const struct notification *n);
+void __real_notify_answer(int listener, const struct notification *n, int64_t result);
+void __wrap_notify_answer(int listener, const struct notification *n, int64_t result);
+void __real_notify_continue(int listener, const struct notification *n);
+void __wrap_notify_continue(int listener, const struct notification *n);
+
+void __wrap_call_handle(struct supervisor *s, const struct notification *n)
+{
+	if (control && atomic_load(&control->tid) == n->tid) {
+		armed = true;
+		fail_arm(atomic_load(&control->until));
+	}
+	__real_call_handle(s, n);
+}
+
+static void leave(void)
+{
+	const char *failed;
+
+	if (!armed)
+		return;
+	armed = false;
+	atomic_store(&control->until, fail_left());
+	failed = fail_disarm();
+	if (failed)
+		snprintf(control->failed, sizeof(control->failed), "%s", failed);
+	if (atomic_exchange(&control->count, 0))
+		atomic_store(&control->descriptors, fail_open_descriptors());
+}
+
+void __wrap_notify_answer(int listener, const struct notification *n, int64_t result)
+{
+	leave();
+	__real_notify_answer(listener, n, result);
+}
+
+void __wrap_notify_continue(int listener, const struct notification *n)
+{
+	leave();
+	__real_notify_continue(listener, n);
+}
