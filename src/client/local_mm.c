@@ -39,19 +39,19 @@ static struct local_mm *local_mm_of(struct mm *mm)
 	return (struct local_mm *)mm;
 }
 
-/* Page by page, where the whole does not go. */
+/* Page by page, where the whole does not go. The addresses may be anybody's numbers, NULL as well. */
 static size_t copy_pages(void *dst, const void *src, size_t n)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		char *to = (char *)dst + done;
-		char *from = (char *)(uintptr_t)src + done;
-		size_t room = PAGE_SIZE - ((uintptr_t)from & ~PAGE_MASK);
-		size_t room_to = PAGE_SIZE - ((uintptr_t)to & ~PAGE_MASK);
+		uintptr_t to = (uintptr_t)dst + done;
+		uintptr_t from = (uintptr_t)src + done;
+		size_t room = PAGE_SIZE - (from & ~PAGE_MASK);
+		size_t room_to = PAGE_SIZE - (to & ~PAGE_MASK);
 		size_t piece = n - done < room ? n - done : room;
-		struct iovec local = {to, piece < room_to ? piece : room_to};
-		struct iovec remote = {from, local.iov_len};
+		struct iovec local = {(void *)to, piece < room_to ? piece : room_to};
+		struct iovec remote = {(void *)from, local.iov_len};
 
 		if (process_vm_readv(getpid(), &local, 1, &remote, 1, 0) != (ssize_t)local.iov_len)
 			break;
