@@ -65,8 +65,10 @@ void world_open(struct world *world, const struct head *head, bool strict)
 	world->capable = options.capabilities;
 	for (size_t i = 0; i < WORLD_FILES; i++)
 		atomic_init(&world->file[i], -1);
-	for (size_t i = 0; i < WORLD_QUEUES; i++)
-		atomic_init(&world->queue[i], -1);
+	for (size_t i = 0; i < WORLD_MADE; i++)
+		atomic_init(&world->made[i], -1);
+	memset(world->id, 0, sizeof(world->id));
+	memset(world->offset, 0, sizeof(world->offset));
 	world_reopen(world, &world->file[0], false);
 	world_reopen(world, &world->file[1], true);
 }
@@ -77,7 +79,7 @@ static bool has_place(const struct record *r)
 	return r->slot % 8 != 7;
 }
 
-static bool means_queue(const struct record *r)
+static bool means_made(const struct record *r)
 {
 	return r->slot % 8 == 6;
 }
@@ -87,8 +89,8 @@ static _Atomic int *place_of(struct world *world, const struct record *r)
 {
 	static const uint8_t files[] = {0, 0, 0, 1, 2, 3};
 
-	if (means_queue(r))
-		return &world->queue[r->value[11] % WORLD_QUEUES];
+	if (means_made(r))
+		return &world->made[r->value[11] % WORLD_MADE];
 	return &world->file[files[r->slot % 8 % sizeof(files)]];
 }
 
@@ -116,6 +118,8 @@ static uint64_t build(struct caller *caller, const struct command *command, cons
 	size_t n = 0;
 
 	memcpy(bytes, &size, sizeof(size));
+	if (command->op)
+		bytes[offsetof(struct iommu_test_cmd, op)] = command->op;
 	for (const struct member *m = command->member; n < MEMBERS_MAX && m->kind != MEMBER_NONE; m++, n++) {
 		uint64_t value = value_of(caller, m, r->value[n], r->value[11]);
 
@@ -130,23 +134,54 @@ static uint64_t build(struct caller *caller, const struct command *command, cons
 	return at;
 }
 
-/* A new queue is kept; an older one in its place is closed. Where arguments change, the number may be any other. */
-static void keep_queue(struct caller *caller, const struct record *r, uint64_t arg)
+/* A new descriptor is kept; an older one in its place is closed. Where arguments change, the number may be any other.
+ */
+static void keep_descriptor(struct caller *caller, const struct record *r, uint32_t number)
 {
 	struct world *world = caller->world;
-	uint32_t number;
-	unsigned char *raw =
-		arena_raw(&caller->arena, arg + offsetof(struct iommu_fault_alloc, out_fault_fd), sizeof(number));
 
-	if (!raw)
-		fuzz_fail("a fault queue without an argument");
-	arena_take(&number, raw, sizeof(number));
 	if (!iommuse_owns(world->system, (int)number)) {
 		if (caller->alone)
-			fuzz_fail("the fault queue's descriptor %d is not ours", (int)number);
+			fuzz_fail("the descriptor %d that a command made is not ours", (int)number);
 		return;
 	}
-	world_put(world, &world->queue[r->value[10] % WORLD_QUEUES], (int)number);
+	world_put(world, &world->made[r->value[10] % WORLD_MADE], (int)number);
+}
+
+/* Where the test device's virtual IOMMU can be mapped; it has said so in the command's data. */
+static void keep_offset(struct caller *caller, const struct record *r, const unsigned char *argument)
+{
+	struct iommu_viommu_alloc alloc;
+	struct iommu_viommu_selftest data;
+	unsigned char *raw;
+
+	arena_take(&alloc, argument, sizeof(alloc));
+	raw = arena_raw(&caller->arena, alloc.data_uptr, sizeof(data));
+	if (!raw)
+		return;
+	arena_take(&data, raw, sizeof(data));
+	atomic_store(&caller->world->offset[r->value[10] % WORLD_OFFSETS], data.out_mmap_offset);
+}
+
+/* Remembers what a command has answered. */
+static void keep_answer(struct caller *caller, const struct command *command, const struct record *r, uint64_t arg)
+{
+	const unsigned char *raw = arena_raw(&caller->arena, arg, command->size);
+	uint32_t number;
+
+	for (unsigned i = 0; raw && i < IDS_MAX && command->made[i].offset; i++) {
+		arena_take(&number, raw + command->made[i].offset, sizeof(number));
+		atomic_store(&caller->world->id[command->made[i].id][r->value[10] % WORLD_IDS], number);
+		atomic_store(&caller->world->id[ID_ANY][(r->value[10] + i) % WORLD_IDS], number);
+	}
+	if (command->descriptor) {
+		if (!raw)
+			fuzz_fail("a descriptor without an argument");
+		arena_take(&number, raw + command->descriptor, sizeof(number));
+		keep_descriptor(caller, r, number);
+	}
+	if (raw && command->cmd == IOMMU_VIOMMU_ALLOC)
+		keep_offset(caller, r, raw);
 }
 
 /* What fails during a call. */
@@ -192,8 +227,10 @@ static void call_command(struct caller *caller, const struct command *command, c
 	law.result = iommuse_ioctl(caller->world->system, law.fd, law.cmd, law.arg);
 	law.sabotaged = end_sabotage(&sabotage);
 	law_after(&law);
-	if (!law.result && command->cmd == IOMMU_FAULT_QUEUE_ALLOC)
-		keep_queue(caller, r, law.arg);
+	if (!law.result)
+		keep_answer(caller, command, r, law.arg);
+	else if (law.result > 0 && command->op)
+		keep_descriptor(caller, r, (uint32_t)law.result);
 }
 
 /* Any number, with an argument that is a structure of some kind. */
@@ -221,7 +258,7 @@ static void call_open(struct caller *caller, const struct record *r)
 	int fd;
 
 	begin_sabotage(caller, r, &sabotage);
-	if (has_place(r) && !means_queue(r) && r->value[0] < 224) {
+	if (has_place(r) && !means_made(r) && r->value[0] < 224) {
 		world_reopen(caller->world, place_of(caller->world, r), r->value[0] & 1);
 	} else {
 		fd = iommuse_open(caller->world->system, wrong[r->value[0] % 7], (int)value_fd(caller, r->value[1]));
@@ -251,12 +288,14 @@ static void call_read_write(struct caller *caller, const struct record *r)
 	static const size_t counts[] = {0, 8, 40, 80, 16, 1, 7, 41, 4096, (size_t)1 << 62, SIZE_MAX, SIZE_MAX - 4095};
 	size_t count = counts[r->size % (sizeof(counts) / sizeof(counts[0]))];
 	void *buf = (void *)(uintptr_t)arena_place(&caller->arena, r->place, count < 4096 ? count : 4096);
-	off_t offset = r->value[1] & 1 ? 0 : (off_t)value_offset(r->value[2]);
+	off_t offset = r->value[1] & 1 ? 0 : (off_t)value_offset(caller->world, r->value[2]);
 	struct iommuse *system = caller->world->system;
 	int fd = fd_of(caller, r);
 	ssize_t rc;
 
 	put_bytes(caller, (uintptr_t)buf, r->value, sizeof(r->value));
+	if (r->value[6] < 192) /* an answer to a page fault, more likely */
+		put_bytes(caller, (uintptr_t)buf, (const uint32_t[]){r->value[4] % 4U, r->value[5] % 3U, 1, 0}, 16);
 	switch (r->value[0] % 4) {
 	case 0:
 		rc = iommuse_read(system, fd, buf, count);
@@ -270,8 +309,9 @@ static void call_read_write(struct caller *caller, const struct record *r)
 	default:
 		rc = iommuse_pwrite(system, fd, buf, count, offset);
 	}
-	/* No fault is ever reported, so there is nothing to read or to answer. */
-	if (rc != 0 && rc != -EBADF && rc != -EINVAL && rc != -ESPIPE && rc != -EFAULT)
+	if (rc > 0 && ((size_t)rc > count || rc % 4))
+		fuzz_fail("read or write of %zu: %zd", count, rc);
+	if (rc < 0 && rc != -EBADF && rc != -EINVAL && rc != -ESPIPE && rc != -EFAULT)
 		fuzz_fail("read or write: %zd", rc);
 }
 
@@ -287,16 +327,28 @@ static void call_poll(struct caller *caller, const struct record *r)
 		fuzz_fail("owns %d: %d", fd, rc);
 }
 
+void caller_unmap(struct caller *caller)
+{
+	if (caller->region)
+		munmap(caller->region, caller->region_length);
+	caller->region = NULL;
+}
+
 static void call_mmap(struct caller *caller, const struct record *r)
 {
 	static const size_t lengths[] = {0, 1, 4096, 8192, 1 << 20, SIZE_MAX, SIZE_MAX - 4095, (size_t)1 << 63};
 	size_t length = lengths[r->value[0] % 8];
 	void *address = NULL;
 	int rc = iommuse_mmap(caller->world->system, fd_of(caller, r), length, r->value[1] % 8, r->value[2] % 64,
-			      (off_t)value_offset(r->value[3]), &address);
+			      (off_t)value_offset(caller->world, r->value[3]), &address);
 
-	if (!rc)
+	if (!rc && caller->alone && r->value[4] % 2) {
+		caller_unmap(caller);
+		caller->region = address;
+		caller->region_length = length;
+	} else if (!rc) {
 		munmap(address, length);
+	}
 	if (rc > 0 || rc < -4095)
 		fuzz_fail("mmap: %d", rc);
 }
@@ -313,19 +365,74 @@ static void call_map_many(struct caller *caller, const struct record *r)
 					     .ioas_id = (uint32_t)value_of(caller, &id, r->value[1], 0),
 					     .length = (1 + r->value[4] % 2) * (uint64_t)ARENA_PAGE,
 					     .iova = ((uint64_t)r->value[3] + n * (uint64_t)(r->value[2] % 4)) *
-						     ARENA_PAGE};
+							     ARENA_PAGE +
+						     (r->value[5] % 2 ? MOCK_APERTURE_START : 0)};
 
 		if (call_well(caller, fd, IOMMU_IOAS_MAP, &map, sizeof(map)))
 			return;
 	}
 }
 
+static int test(struct caller *caller, int fd, struct iommu_test_cmd *cmd, uint32_t op)
+{
+	cmd->size = sizeof(*cmd);
+	cmd->op = op;
+	return call_well(caller, fd, IOMMU_TEST_CMD, cmd, sizeof(*cmd));
+}
+
+/* A page of the arena is mapped, and seen through an access before it is unmapped and not after. */
+static void call_look(struct caller *caller, const struct record *r)
+{
+	const struct member id = {.kind = MEMBER_ID, .id = ID_IOAS};
+	const uint32_t ioas = (uint32_t)value_of(caller, &id, r->value[0], 0);
+	const uint64_t view = (uintptr_t)caller->arena.view, nested = view + (size_t)ARENA_NESTED * ARENA_PAGE;
+	unsigned char *source = caller->arena.raw + (size_t)ARENA_WRITABLE * ARENA_PAGE,
+		      *seen = caller->arena.raw + (size_t)ARENA_NESTED * ARENA_PAGE;
+	const size_t length = r->value[1] * (size_t)16 + 1;
+	struct iommu_ioas_map map = {.size = sizeof(map),
+				     .flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+				     .ioas_id = ioas,
+				     .user_va = view + (size_t)ARENA_WRITABLE * ARENA_PAGE,
+				     .length = ARENA_PAGE};
+	struct iommu_test_cmd access = {.id = ioas}, rw = {.access_rw = {.length = length, .uptr = nested}};
+	struct iommu_ioas_unmap unmap = {.size = sizeof(unmap), .ioas_id = ioas, .length = ARENA_PAGE};
+	int fd = fd_of(caller, r), rc;
+
+	if (!caller->alone || call_well(caller, fd, IOMMU_IOAS_MAP, &map, sizeof(map)))
+		return;
+	unmap.iova = rw.access_rw.iova = map.iova;
+	if (!test(caller, fd, &access, IOMMU_TEST_OP_CREATE_ACCESS)) {
+		rw.id = access.create_access.out_access_fd;
+		memset(source, r->value[2], ARENA_PAGE);
+		memset(seen, ~r->value[2], ARENA_PAGE);
+		rc = test(caller, fd, &rw, IOMMU_TEST_OP_ACCESS_RW);
+		if (rc || memcmp(source, seen, length) != 0 || seen[length] == source[0])
+			fuzz_fail("an access does not see what is mapped: %d", rc);
+		memset(seen, ~r->value[2], ARENA_PAGE);
+		rw.access_rw.flags = MOCK_ACCESS_RW_WRITE;
+		rc = test(caller, fd, &rw, IOMMU_TEST_OP_ACCESS_RW);
+		if (rc || memcmp(source, seen, length) != 0 || source[length] != r->value[2])
+			fuzz_fail("an access does not write what is mapped: %d", rc);
+	}
+	rc = call_well(caller, fd, IOMMU_IOAS_UNMAP, &unmap, sizeof(unmap));
+	if (rc || unmap.length != ARENA_PAGE)
+		fuzz_fail("unmap of a page: %d", rc);
+	if (!rw.id)
+		return;
+	if (test(caller, fd, &rw, IOMMU_TEST_OP_ACCESS_RW) != -ENOENT)
+		fuzz_fail("an access sees what is mapped no more");
+	if (iommuse_close(caller->world->system, (int)rw.id))
+		fuzz_fail("close of an access");
+}
+
 void call(struct caller *caller, const struct record *r)
 {
-	if (r->op < 144)
+	if (r->op < 84)
 		call_command(caller, &commands[r->op % COMMANDS_COMMON], r);
+	else if (r->op < 144)
+		call_command(caller, &commands[COMMANDS_COMMON + r->op % (commands_count - COMMANDS_COMMON)], r);
 	else if (r->op < 192)
-		call_command(caller, &commands[r->op % commands_count], r);
+		call_command(caller, &test_ops[r->op % test_ops_count], r);
 	else if (r->op < 204)
 		call_number(caller, r);
 	else if (r->op < 216)
@@ -336,8 +443,10 @@ void call(struct caller *caller, const struct record *r)
 		call_read_write(caller, r);
 	else if (r->op < 248)
 		call_poll(caller, r);
-	else if (r->op < 252)
+	else if (r->op < 250)
 		call_mmap(caller, r);
+	else if (r->op < 253)
+		call_look(caller, r);
 	else
 		call_map_many(caller, r);
 }

@@ -10,16 +10,19 @@
 #include "iommuse/iommuse.h"
 
 #include "arena.h"
+#include "commands.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD       16
-#define RECORDS_MAX  200U
-#define WORLD_FILES  4U
-#define WORLD_QUEUES 3U
+#define RECORD        16
+#define RECORDS_MAX   200U
+#define WORLD_FILES   4U
+#define WORLD_MADE    7U
+#define WORLD_IDS     4U
+#define WORLD_OFFSETS 4U
 
 struct record {
 	uint8_t op;
@@ -42,7 +45,10 @@ _Static_assert(sizeof(struct head) == RECORD, "the head is a record");
 struct world {
 	struct iommuse *system;
 	_Atomic int file[WORLD_FILES];
-	_Atomic int queue[WORLD_QUEUES];
+	_Atomic int made[WORLD_MADE]; /* by commands: queues, accesses, dma-bufs */
+	/* What was answered last, by kind (enum id_kind), and where regions can be mapped; 0: nothing. */
+	_Atomic uint32_t id[ID_KINDS][WORLD_IDS];
+	_Atomic uint64_t offset[WORLD_OFFSETS];
 	bool selftest, capable;
 	bool strict; /* nobody changes arguments during calls */
 };
@@ -54,7 +60,13 @@ struct caller {
 	bool alone; /* nobody else makes calls or changes arguments, so answers are checked, and more can be made to
 		       fail */
 	unsigned char *before; /* ARENA_SIZE bytes, if alone */
+	/* A region that is mapped for longer than the call; NULL: none. */
+	void *region;
+	size_t region_length;
 };
+
+/* Unmaps the caller's region, if there is one. */
+void caller_unmap(struct caller *caller);
 
 /* Opens what the process has of its own, for all inputs. */
 void calls_init(void);

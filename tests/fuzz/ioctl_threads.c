@@ -86,7 +86,7 @@ static void *close_and_open(void *context)
 		uint64_t dice = fuzz_random(&state);
 
 		if (dice % 4 == 0)
-			world_close(&run->world, &run->world.queue[dice / 4 % WORLD_QUEUES]);
+			world_close(&run->world, &run->world.made[dice / 4 % WORLD_MADE]);
 		else
 			world_reopen(&run->world, &run->world.file[dice / 4 % WORLD_FILES], dice / 64 % 2);
 		for (size_t n = dice / 1024 % 64; n; n--)

@@ -2,6 +2,7 @@
 #include "law.h"
 
 #include "abi/iommufd.h"
+#include "abi/iommufd_test.h"
 #include "fuzz.h"
 
 #include <errno.h>
@@ -12,8 +13,8 @@
 #define WITH_TEST    0x21U
 
 static const int known_errors[] = {
-	EPERM,  ENOENT, EFAULT,   EBUSY,     EEXIST, ENODEV, EINVAL,     ENOTTY,
-	ENOSPC, E2BIG,  EMSGSIZE, EOVERFLOW, EBADF,  EBADFD, EOPNOTSUPP, EADDRINUSE,
+	EPERM,    ENOENT,    EFAULT, EBUSY,  EEXIST,     ENODEV,     EINVAL, ENOTTY, ENOSPC, E2BIG,
+	EMSGSIZE, EOVERFLOW, EBADF,  EBADFD, EOPNOTSUPP, EADDRINUSE, EBADE,  EIO,    ENXIO,
 };
 
 static _Noreturn void broken(const struct law *law, const char *what)
@@ -23,17 +24,45 @@ static _Noreturn void broken(const struct law *law, const char *what)
 		  law->result);
 }
 
-/* There is one range at most, as nothing reserves any. */
-static void expect_ranges(struct law *law)
+/* What a command may write beside its argument. */
+static void expect_array(struct law *law)
 {
-	struct iommu_ioas_iova_ranges asked;
-	const unsigned char *raw = arena_raw(&law->caller->arena, law->arg, sizeof(asked));
+	unsigned char bytes[128] = {0};
+	const unsigned char *raw = arena_raw(&law->caller->arena, law->arg, law->command->size);
+	const struct iommu_ioas_iova_ranges *ranges = (const void *)bytes;
+	const struct iommu_hw_info *info = (const void *)bytes;
+	const struct iommu_hwpt_get_dirty_bitmap *dirty = (const void *)bytes;
+	const struct iommu_viommu_alloc *viommu = (const void *)bytes;
+	const struct iommu_test_cmd *test = (const void *)bytes;
 
 	if (!raw)
 		return;
-	memcpy(&asked, raw, sizeof(asked));
-	law->array = asked.allowed_iovas;
-	law->array_size = asked.num_iovas ? sizeof(struct iommu_iova_range) : 0;
+	memcpy(bytes, raw, law->command->size);
+	switch (law->cmd) {
+	case IOMMU_IOAS_IOVA_RANGES:
+		law->array = ranges->allowed_iovas;
+		law->array_size = ranges->num_iovas * sizeof(struct iommu_iova_range);
+		break;
+	case IOMMU_GET_HW_INFO:
+		law->array = info->data_uptr;
+		law->array_size = info->data_len;
+		break;
+	case IOMMU_HWPT_GET_DIRTY_BITMAP:
+		law->array = dirty->data;
+		law->array_size = dirty->page_size ? dirty->length / dirty->page_size / 8 + 1 : 0;
+		break;
+	case IOMMU_VIOMMU_ALLOC:
+		law->array = viommu->data_uptr;
+		law->array_size = viommu->data_len;
+		break;
+	case IOMMU_TEST_CMD:
+		if (test->op != IOMMU_TEST_OP_ACCESS_RW)
+			break;
+		law->array = test->access_rw.uptr;
+		law->array_size = test->access_rw.length;
+		/* Anything of the arena may be mapped. */
+		law->anywhere = test->access_rw.flags & MOCK_ACCESS_RW_WRITE;
+	}
 }
 
 void law_before(struct law *law)
@@ -44,14 +73,14 @@ void law_before(struct law *law)
 	if (!caller->alone)
 		return;
 	law->owned = iommuse_owns(caller->world->system, law->fd);
-	for (size_t i = 0; i < WORLD_QUEUES; i++)
-		law->queue |= law->fd >= 0 && caller->world->queue[i] == law->fd;
+	for (size_t i = 0; i < WORLD_MADE; i++)
+		law->made |= law->fd >= 0 && caller->world->made[i] == law->fd;
 	law->readable = arena_readable(&caller->arena, law->arg, ARENA_SIZE);
 	raw = arena_raw(&caller->arena, law->arg, sizeof(law->size));
 	if (raw)
 		memcpy(&law->size, raw, sizeof(law->size));
-	if (law->cmd == IOMMU_IOAS_IOVA_RANGES)
-		expect_ranges(law);
+	if (law->command && law->command->style == COMMAND_SIZED)
+		expect_array(law);
 	memcpy(caller->before, caller->arena.raw, ARENA_SIZE);
 }
 
@@ -77,7 +106,7 @@ static void check_written(const struct law *law)
 	else if (command && command->style == COMMAND_SIZED)
 		forgive(caller, law->arg, law->size < command->size ? law->size : command->size);
 	forgive(caller, law->array, law->array_size);
-	if (memcmp(caller->before, caller->arena.raw, ARENA_SIZE) != 0)
+	if (!law->anywhere && memcmp(caller->before, caller->arena.raw, ARENA_SIZE) != 0)
 		broken(law, "memory beside the answer changed");
 }
 
@@ -100,7 +129,7 @@ static int expected(const struct law *law)
 
 	if (!law->owned)
 		return -EBADF;
-	if (law->queue)
+	if (law->made)
 		return -ENOTTY;
 	if (nr >= (law->caller->world->selftest ? WITH_TEST : WITHOUT_TEST))
 		return command && command->style != COMMAND_SIZED ? 0 : -ENOTTY;
@@ -150,11 +179,27 @@ static bool known(int error)
 	return false;
 }
 
+static bool may_be_positive(const struct law *law)
+{
+	if (!law->command)
+		return false;
+	if (law->command->style == COMMAND_VALUE)
+		return law->result == 1;
+	/* Here the descriptor is the result. */
+	return law->cmd == IOMMU_TEST_CMD && (law->command->op == IOMMU_TEST_OP_DMABUF_GET || !law->caller->alone);
+}
+
+/* These refuse what is too long, or the second domain of a PASID, as if memory ran out. */
+static bool wants_memory(const struct law *law)
+{
+	return law->cmd == IOMMU_TEST_CMD && law->result == -ENOMEM;
+}
+
 void law_after(struct law *law)
 {
 	const uint32_t removal[] = {IOMMU_IOAS_UNMAP, IOMMU_DESTROY};
 
-	if (law->result > 0 && !(law->command && law->command->style == COMMAND_VALUE && law->result == 1))
+	if (law->result > 0 && !may_be_positive(law))
 		broken(law, "positive");
 	for (size_t i = 0; i < 2; i++)
 		if (law->cmd == removal[i] && law->result == -ENOMEM)
@@ -164,7 +209,7 @@ void law_after(struct law *law)
 		broken(law, "an error that no command has");
 	if (!law->caller->alone)
 		return;
-	if (law->result < 0 && !known(law->result) && !law->sabotaged)
+	if (law->result < 0 && !known(law->result) && !law->sabotaged && !wants_memory(law))
 		broken(law, "memory or descriptors ran out by themselves");
 	check_written(law);
 	check_answer(law);

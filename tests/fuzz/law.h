@@ -16,10 +16,11 @@ struct law {
 	bool sabotaged; /* something was made to fail during the call */
 
 	/* law_before() sets it: what the argument's first bytes are. */
-	bool owned, queue;
+	bool owned, made;
 	uint32_t size;
 	size_t readable;
 	uint64_t array, array_size; /* what may be written elsewhere */
+	bool anywhere;              /* everything may */
 };
 
 /* Looks at the argument, before the call. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "values.h"
 
+#include "abi/iommufd_test.h"
 #include "fuzz.h"
 
 #include <fcntl.h>
@@ -57,6 +58,11 @@ void values_init(void)
 		fuzz_fail("ftruncate");
 }
 
+static int value_made(const struct world *world, uint8_t byte)
+{
+	return atomic_load(&world->made[byte % WORLD_MADE]);
+}
+
 int value_fd(const struct caller *caller, uint8_t byte)
 {
 	static const int wrong[] = {-1, INT_MIN, INT_MAX, -100, 1023, 1 << 20, (1 << 20) - 1, 900};
@@ -68,15 +74,23 @@ int value_fd(const struct caller *caller, uint8_t byte)
 		return foreign[byte % (sizeof(foreign) / sizeof(foreign[0]))];
 	if (byte < 208)
 		return atomic_load(&world->file[byte % WORLD_FILES]);
-	if (byte < 224)
-		return atomic_load(&world->queue[byte % WORLD_QUEUES]);
+	if (byte < 240)
+		return value_made(world, byte);
 	return wrong[byte % (sizeof(wrong) / sizeof(wrong[0]))];
 }
 
-static uint64_t value_id(uint8_t byte)
+/* One of those that were given last, where there is one. */
+static uint64_t value_id(const struct world *world, uint8_t kind, uint8_t byte)
 {
 	static const uint32_t wrong[] = {0, UINT32_MAX, INT32_MAX, UINT32_C(1) << 31, 1000, 255, 64, 63};
+	uint32_t id = 0;
 
+	if (byte < 128)
+		id = atomic_load(&world->id[kind][byte % WORLD_IDS]);
+	else if (byte < 160)
+		id = atomic_load(&world->id[byte % ID_KINDS][byte / ID_KINDS % WORLD_IDS]);
+	if (id)
+		return id;
 	if (byte < 192)
 		return byte % 6 + 1;
 	if (byte < 240)
@@ -84,8 +98,13 @@ static uint64_t value_id(uint8_t byte)
 	return wrong[byte % 8];
 }
 
+/* Most often where a mock IOMMU shows something. */
 static uint64_t value_iova(uint8_t byte)
 {
+	if (byte < 64)
+		return MOCK_APERTURE_START + byte % 32 * PAGE;
+	if (byte < 80)
+		return MOCK_APERTURE_START + byte % 16 * (PAGE / 2);
 	if (byte < 128)
 		return byte % 32 * PAGE;
 	if (byte < 160)
@@ -137,15 +156,45 @@ static uint64_t value_ranges(const struct caller *caller, uint8_t byte, uint8_t 
 	return at;
 }
 
-static uint64_t value_data(const struct caller *caller, uint8_t byte)
+/* Words that mean something in what drivers get: numbers of entries, flags, and one identifier. */
+static uint64_t value_data(const struct caller *caller, uint8_t byte, uint8_t seed)
 {
-	return arena_place_nested(&caller->arena, byte, 64);
+	uint64_t at = arena_place_nested(&caller->arena, byte, 64), state = seed;
+	unsigned char *raw = arena_raw(&caller->arena, at, 64);
+	uint32_t word[16];
+
+	for (unsigned i = 0; i < 16; i++) {
+		uint64_t dice = fuzz_random(&state);
+
+		word[i] = dice % 64 ? dice / 64 % 5 : (uint32_t)(dice >> 32);
+	}
+	if (raw)
+		arena_put(raw, word, sizeof(word));
+	return at;
+}
+
+static uint64_t value_type(uint8_t byte)
+{
+	static const uint32_t types[] = {IOMMU_HWPT_DATA_NONE,       IOMMU_HWPT_DATA_SELFTEST,
+					 IOMMU_VIOMMU_TYPE_SELFTEST, IOMMU_VEVENTQ_TYPE_SELFTEST,
+					 IOMMU_HWPT_DATA_VTD_S1,     IOMMU_HWPT_DATA_AMD_GUEST};
+
+	return byte < 240 ? types[byte % 6] : byte;
+}
+
+static uint64_t value_pasid(uint8_t byte)
+{
+	static const uint32_t pasids[] = {0, 1, 2, 3, 1023, IOMMU_TEST_PASID_RESERVED, (1U << 20) - 1, 1U << 20};
+
+	return byte < 240 ? pasids[byte % 8] : one_extreme(byte);
 }
 
 static uint64_t value_flags(uint8_t byte)
 {
-	if (byte < 224)
+	if (byte < 208)
 		return byte % 8;
+	if (byte < 224)
+		return MOCK_FLAGS_ACCESS_SYZ | byte % 2;
 	return byte % 2 ? UINT32_MAX : UINT32_C(1) << byte % 32;
 }
 
@@ -163,14 +212,14 @@ static uint64_t value_count(uint8_t byte)
 
 static uint64_t value_small(uint8_t byte)
 {
-	return byte < 224 ? byte % 4 : byte < 248 ? byte % 32 : one_extreme(byte);
+	return byte < 128 ? byte % 4 : byte < 224 ? byte % 12 : byte < 248 ? byte % 32 : one_extreme(byte);
 }
 
 uint64_t value_of(const struct caller *caller, const struct member *member, uint8_t byte, uint8_t seed)
 {
 	switch ((enum member_kind)member->kind) {
 	case MEMBER_ID:
-		return value_id(byte);
+		return value_id(caller->world, member->id, byte);
 	case MEMBER_MAP_FLAGS:
 		return value_map_flags(byte);
 	case MEMBER_FLAGS:
@@ -181,6 +230,8 @@ uint64_t value_of(const struct caller *caller, const struct member *member, uint
 		return value_iova(byte);
 	case MEMBER_LENGTH:
 		return value_length(byte);
+	case MEMBER_START:
+		return byte < 128 ? byte % 4 * PAGE : value_iova(byte);
 	case MEMBER_VA:
 		return value_va(caller, byte);
 	case MEMBER_FD:
@@ -188,19 +239,29 @@ uint64_t value_of(const struct caller *caller, const struct member *member, uint
 	case MEMBER_RANGES:
 		return value_ranges(caller, byte, seed);
 	case MEMBER_DATA:
-		return value_data(caller, byte);
+		return value_data(caller, byte, seed);
 	case MEMBER_COUNT:
 		return value_count(byte);
 	case MEMBER_SMALL:
 		return value_small(byte);
+	case MEMBER_TYPE:
+		return value_type(byte);
+	case MEMBER_PASID:
+		return value_pasid(byte);
+	case MEMBER_MADE:
+		return (uint32_t)(byte < 224 ? value_made(caller->world, byte) : value_fd(caller, byte));
 	case MEMBER_NONE:
 		break;
 	}
 	return 0;
 }
 
-uint64_t value_offset(uint8_t byte)
+uint64_t value_offset(const struct world *world, uint8_t byte)
 {
+	uint64_t offset = byte < 64 ? atomic_load(&world->offset[byte % WORLD_OFFSETS]) : 0;
+
+	if (offset)
+		return offset;
 	return byte < 128 ? byte % 4 * PAGE : one_extreme(byte);
 }
 

@@ -15,8 +15,8 @@ int value_fd(const struct caller *caller, uint8_t byte);
 /* The value of a member. Fills what it points to. */
 uint64_t value_of(const struct caller *caller, const struct member *member, uint8_t byte, uint8_t seed);
 
-/* An offset in a file. */
-uint64_t value_offset(uint8_t byte);
+/* An offset in a file: one of a region, if there is any. */
+uint64_t value_offset(const struct world *world, uint8_t byte);
 
 /* The size that the caller claims for a structure. */
 uint32_t value_size(const struct command *command, uint8_t byte);
