@@ -19,8 +19,10 @@ struct client;
 struct file;
 struct memory_file;
 
-/* A part of a file that clients can map, whole. client_ops->region_new() makes it. */
+/* A part of a file that clients can map, whole. client_ops->region_new() makes it. Counted: who made it holds a
+ * reference, and who is about to map it another. */
 struct file_region {
+	_Atomic unsigned refs;
 	uint64_t offset, length;
 	void *memory; /* the same bytes in this process */
 	int fd;       /* what a client in this process maps, at fd_offset; -1: it is somebody else's business */
@@ -28,6 +30,12 @@ struct file_region {
 	bool (*mapped)(struct file_region *region); /* does anybody have it mapped? */
 	void (*release)(struct file_region *region);
 };
+
+static inline void file_region_put(struct file_region *region)
+{
+	if (atomic_fetch_sub_explicit(&region->refs, 1, memory_order_acq_rel) == 1)
+		region->release(region);
+}
 
 /*
  * All return -errno on failure. A NULL entry is what Linux does without it: ioctl -ENOTTY, read, write -EINVAL,
@@ -44,7 +52,7 @@ struct file_ops {
 	ssize_t (*write)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
 	unsigned (*poll)(struct file *file); /* POLLIN, POLLOUT, ... that hold now */
 	/* Checks a mapping of length bytes at offset with PROT_* and MAP_*. Returns 0 and the region that is to be
-	 * mapped, which lives as long as the file, or until who made it releases it. */
+	 * mapped, with a reference. */
 	int (*mmap)(struct file *file, struct client *client, uint64_t length, int prot, int flags, uint64_t offset,
 		    struct file_region **region);
 	/* The file as memory to be mapped for DMA: a dma-buf. NULL: it is none. Returns 0 or -errno. */

@@ -82,6 +82,7 @@ int local_region_new(struct client *client, struct file *file, uint64_t offset, 
 		return -ENFILE;
 	}
 	r->base = (struct file_region){
+		.refs = 1,
 		.offset = offset,
 		.length = length,
 		.memory = fill_file(r, fd, length),

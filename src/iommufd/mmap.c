@@ -91,6 +91,7 @@ int ctx_mmap_add(struct ctx *ctx, struct client *client, struct object *owner, u
 	return rc;
 }
 
+/* The offsets are taken until the memory is gone, which may be that of the file itself. */
 void ctx_mmap_remove(struct ctx *ctx, struct file_region *region)
 {
 	struct mmaps *mmaps = &ctx->mmaps;
@@ -100,10 +101,13 @@ void ctx_mmap_remove(struct ctx *ctx, struct file_region *region)
 	entry = mmaps->first;
 	while (entry->region != region)
 		entry = entry->next;
+	entry->region = NULL;
+	pthread_mutex_unlock(&mmaps->lock);
+	file_region_put(region);
+	pthread_mutex_lock(&mmaps->lock);
 	take_out(mmaps, entry);
 	pthread_mutex_unlock(&mmaps->lock);
 	free(entry);
-	region->release(region);
 }
 
 bool ctx_mmap_busy(struct ctx *ctx, uint32_t owner)
@@ -149,6 +153,7 @@ int ctx_mmap(struct file *file, struct client *client, uint64_t length, int prot
 		;
 	if (entry && entry->region && entry->length == length && alive(ctx, entry->owner)) {
 		*region = entry->region;
+		atomic_fetch_add_explicit(&entry->region->refs, 1, memory_order_relaxed);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&ctx->mmaps.lock);

@@ -157,7 +157,8 @@ int remote_region_new(struct client *client, struct file *file, uint64_t offset,
 	if (!r)
 		return -ENOMEM;
 	*r = (struct remote_region){
-		.base = {.offset = offset,
+		.base = {.refs = 1,
+			 .offset = offset,
 			 .length = length,
 			 .fd = -1,
 			 .mapped = remote_region_mapped,

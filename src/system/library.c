@@ -300,7 +300,9 @@ static int mmap_slot(struct iommuse *system, int fd, struct fd_slot *slot, size_
 		return rc;
 	*address = mmap(NULL, pages, prot, flags & ~(MAP_FIXED | MAP_FIXED_NOREPLACE), region->fd,
 			(off_t)(region->fd_offset + (uint64_t)offset - region->offset));
-	return *address == MAP_FAILED ? -errno : 0;
+	rc = *address == MAP_FAILED ? -errno : 0;
+	file_region_put(region);
+	return rc;
 }
 
 int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int flags, off_t offset, void **address)

@@ -22,6 +22,7 @@ struct fake_region {
 };
 
 static unsigned regions;
+static bool add_at_release; /* as another thread may */
 static int region_error;
 
 static bool region_mapped(struct file_region *region)
@@ -31,7 +32,16 @@ static bool region_mapped(struct file_region *region)
 
 static void region_release(struct file_region *region)
 {
+	struct object owner = {.id = 99};
+	struct file_region *other;
+
 	regions--;
+	if (add_at_release) {
+		add_at_release = false;
+		CHECK_EQ(ctx_mmap_add(ctx_of(file), &fake.client, &owner, region->length, &other), 0);
+		CHECK(other->offset != region->offset);
+		ctx_mmap_remove(ctx_of(file), other);
+	}
 	free(region->memory);
 	free(region);
 }
@@ -45,7 +55,8 @@ static int region_new(struct client *client, struct file *of, uint64_t offset, u
 	if (region_error)
 		return region_error;
 	made = calloc(1, sizeof(*made));
-	made->region = (struct file_region){.offset = offset,
+	made->region = (struct file_region){.refs = 1,
+					    .offset = offset,
 					    .length = length,
 					    .memory = calloc(1, length),
 					    .fd = -1,
@@ -112,6 +123,8 @@ static int map(uint64_t length, int prot, int flags, uint64_t offset)
 	int rc = file->ops->mmap(file, &fake.client, length, prot, flags, offset, &region);
 
 	CHECK(rc || (region && region->offset == offset && region->length == length));
+	if (!rc)
+		file_region_put(region);
 	return rc;
 }
 
@@ -200,11 +213,45 @@ static void a_mapped_region_keeps_its_owner_until_the_iommufd_closes(void)
 	end();
 }
 
+/* It was asked for by a thread that has still to map it. */
+static void a_region_that_is_being_mapped_stays_until_then(void)
+{
+	struct file_region *region;
+	struct owner *owner;
+
+	begin();
+	owner = owner_new(1);
+	CHECK_EQ(file->ops->mmap(file, &fake.client, PAGE_SIZE, PROT_READ, MAP_SHARED, PAGE_SIZE, &region), 0);
+	CHECK_EQ(destroy(&owner->object), 0);
+	CHECK_EQ(regions, 1);
+	CHECK_EQ(region->length, PAGE_SIZE);
+	CHECK_EQ(map(PAGE_SIZE, PROT_READ, MAP_SHARED, PAGE_SIZE), -ENXIO);
+	file_region_put(region);
+	CHECK_EQ(regions, 0);
+	end();
+}
+
+static void offsets_are_free_when_the_memory_is_gone(void)
+{
+	struct owner *owner;
+
+	begin();
+	owner = owner_new(1);
+	add_at_release = true;
+	CHECK_EQ(destroy(&owner->object), 0);
+	CHECK(!add_at_release);
+	owner = owner_new(1);
+	CHECK_EQ(owner->region->offset, PAGE_SIZE);
+	end();
+}
+
 int main(void)
 {
 	a_mapping_is_refused_in_order();
 	the_lowest_free_offset_is_taken();
 	what_cannot_be_made_leaves_nothing();
 	a_mapped_region_keeps_its_owner_until_the_iommufd_closes();
+	a_region_that_is_being_mapped_stays_until_then();
+	offsets_are_free_when_the_memory_is_gone();
 	return check_result();
 }
