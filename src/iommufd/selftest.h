@@ -17,7 +17,7 @@ struct memory_run;
 
 /* What all iommufds of a system share of it. */
 struct selftest {
-	pthread_mutex_t lock; /* guards ctxs; above the locks of IOASes */
+	pthread_mutex_t lock; /* guards ctxs; a leaf */
 	struct ctx *ctxs;
 	_Atomic uint32_t memory_limit; /* bytes; kept, as nothing here needs memory in proportion to what is mapped */
 	_Atomic uint32_t devices;      /* that there ever were */
@@ -26,6 +26,9 @@ struct selftest {
 /* All iommufds are known, as a page may be pinned by any of them. */
 void selftest_add_ctx(struct ctx *ctx);
 void selftest_remove_ctx(struct ctx *ctx);
+
+/* The one after ctx (NULL: the first), with a reference; consumes that of ctx. NULL: there are no more. */
+struct ctx *selftest_next_ctx(struct selftest *selftest, struct ctx *ctx);
 
 /* A nested domain: nothing but an IOTLB, whose entries tests compare. */
 struct mock_nested {

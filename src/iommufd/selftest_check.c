@@ -112,10 +112,8 @@ static unsigned count_pins(struct selftest *selftest, struct mm *mm, uint64_t va
 {
 	unsigned pins = 0;
 
-	pthread_mutex_lock(&selftest->lock);
-	for (struct ctx *ctx = selftest->ctxs; ctx; ctx = ctx->next)
+	for (struct ctx *ctx = NULL; (ctx = selftest_next_ctx(selftest, ctx));)
 		pins += ioas_context_pins(&ctx->ioases, mm, uaddr(va));
-	pthread_mutex_unlock(&selftest->lock);
 	return pins;
 }
 

@@ -94,3 +94,29 @@ void selftest_remove_ctx(struct ctx *ctx)
 		ctx->next->link = ctx->link;
 	pthread_mutex_unlock(&selftest->lock);
 }
+
+/* One without references is about to be removed, by a thread that waits for the lock. */
+static bool get_unless_zero(struct ctx *ctx)
+{
+	unsigned refs = atomic_load_explicit(&ctx->file.refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&ctx->file.refs, &refs, refs + 1, memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+struct ctx *selftest_next_ctx(struct selftest *selftest, struct ctx *ctx)
+{
+	struct ctx *next;
+
+	pthread_mutex_lock(&selftest->lock);
+	next = ctx ? ctx->next : selftest->ctxs;
+	while (next && !get_unless_zero(next))
+		next = next->next;
+	pthread_mutex_unlock(&selftest->lock);
+	if (ctx)
+		file_put(&ctx->file);
+	return next;
+}

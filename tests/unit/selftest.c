@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The test device, where the recordings of Linux do not look: the order of errors, roll-back, dma-bufs. */
+#include "iommufd/selftest.h"
+#include "client/memory.h"
+#include "fake_client.h"
+
 #include "mock_system.h"
 
 static void ops_that_are_not_there(void)
@@ -388,6 +392,49 @@ static void what_is_marked_is_dirty(void)
 	end();
 }
 
+static struct iommufd_config config = {.selftest = true};
+static unsigned asked;
+
+/* Finding memory takes as long as its owner likes: others open and close iommufds meanwhile. */
+static int pin_and_try(struct mm *mm, struct memory_query *query, uaddr_t va, uint64_t length, bool write,
+		       struct memory_run *run)
+{
+	int rc = pthread_mutex_trylock(&config.selftest_state->lock);
+
+	(void)mm;
+	(void)query;
+	(void)va;
+	(void)write;
+	CHECK_EQ(rc, 0);
+	if (!rc)
+		pthread_mutex_unlock(&config.selftest_state->lock);
+	asked++;
+	*run = (struct memory_run){.length = length};
+	return 0;
+}
+
+static void counting_pins_keeps_nobody_from_opening(void)
+{
+	const struct mm_ops ops = {.pin = pin_and_try};
+	struct iommu_test_cmd cmd = {
+		.size = sizeof(cmd), .op = IOMMU_TEST_OP_MD_CHECK_REFS, .check_refs = {PAGE, 2 * PAGE, 0}};
+	struct fake *fake = malloc(sizeof(*fake));
+	struct file *file[3];
+
+	fake_init(fake);
+	fake->mm.ops = &ops;
+	memcpy(fake->memory, &cmd, sizeof(cmd));
+	CHECK_EQ(selftest_new(&config.selftest_state), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(iommufd_open(&config, false, &file[i]), 0);
+	CHECK_EQ(file[1]->ops->ioctl(file[1], &fake->client, IOMMU_TEST_CMD, fake_at(fake, 0)), 0);
+	CHECK(asked > 3);
+	for (int i = 0; i < 3; i++)
+		file_put(file[i]);
+	selftest_free(config.selftest_state);
+	free(fake);
+}
+
 int main(void)
 {
 	ops_that_are_not_there();
@@ -402,5 +449,6 @@ int main(void)
 	every_second_domain_on_the_reserved_pasid_is_refused();
 	a_dma_buf_can_be_revoked();
 	what_is_marked_is_dirty();
+	counting_pins_keeps_nobody_from_opening();
 	return check_result();
 }
