@@ -212,6 +212,15 @@ static void unreserve_members(const struct group_attachment *attachment, struct 
 		unreserve(m->device, ioas);
 }
 
+/* Back from hwpt, and so do not wait for its owner's answers. */
+static void take_back(struct device *device, const struct group_attachment *attachment, struct hwpt *hwpt)
+{
+	if (set_domain(device, attachment->pasid, attachment->hwpt))
+		clear_domain(device, attachment->pasid, hwpt);
+	else if (hwpt->fault)
+		fault_flush(hwpt->fault, hwpt, device->dev, attachment->pasid);
+}
+
 /*
  * All members, or none: those that were changed go back. One that cannot even go back stays without a domain, so that
  * its DMA is blocked; it counts as attached to the old one.
@@ -224,8 +233,7 @@ static int set_domains(const struct group_attachment *attachment, struct hwpt *h
 		if (!rc)
 			continue;
 		for (const struct member *done = attachment->members; done != m; done = done->next)
-			if (set_domain(done->device, attachment->pasid, attachment->hwpt))
-				clear_domain(done->device, attachment->pasid, hwpt);
+			take_back(done->device, attachment, hwpt);
 		return rc;
 	}
 	return 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Binding devices, and attaching them and their PASIDs to page tables: what is refused, and what is left then. */
 #include "fake_iommu.h"
+#include "hwpt/fault.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <time.h>
 
@@ -251,6 +253,49 @@ static void replacing_is_all_or_nothing(void)
 	fake_device_end(&b);
 	fake_device_end(&c);
 	CHECK_EQ(destroy((uint32_t)other), 0);
+	end();
+}
+
+static struct iommu_device *faulting;
+
+static void fault_now(void)
+{
+	const struct page_fault fault = {.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE};
+
+	CHECK_EQ(iommu_report_fault(faulting, &fault), 0);
+}
+
+/* What it faulted meanwhile has no answer to wait for; the queue outlives the device. */
+static void a_device_that_goes_back_leaves_no_fault(void)
+{
+	struct iommu_group group = {.id = 1};
+	struct iommu_fault_alloc fault = {.size = sizeof(fault)};
+	struct iommu_hwpt_alloc other = {.size = sizeof(other), .flags = IOMMU_HWPT_FAULT_ID_VALID};
+	struct fake_device a, b;
+	long table;
+
+	begin();
+	fake_device_new(&a, &group);
+	fake_device_new(&b, &group);
+	a.dev.can_fault = b.dev.can_fault = true;
+	other.dev_id = a.device->object.id;
+	other.pt_id = ioas_alloc();
+	table = attach(&a, other.pt_id);
+	CHECK_EQ(attach(&b, (uint32_t)table), table);
+	CHECK_EQ(CALL(IOMMU_FAULT_QUEUE_ALLOC, fault), 0);
+	other.fault_id = fault.out_fault_id;
+	CHECK_EQ(CALL(IOMMU_HWPT_ALLOC, other), 0);
+	iommu.refused = domain_of(other.out_hwpt_id);
+	iommu.refuse_error = -EPERM;
+	iommu.refuse = &a.dev; /* b is asked before */
+	iommu.refusing = fault_now;
+	faulting = &b.dev;
+	CHECK_EQ(replace(&a, other.out_hwpt_id), -EPERM);
+	CHECK_EQ(fake.installed->ops->poll(fake.installed) & POLLIN, 0);
+	fake_device_end(&a);
+	fake_device_end(&b);
+	CHECK_EQ(destroy(other.out_hwpt_id), 0);
+	file_put(fake.installed);
 	end();
 }
 
@@ -621,6 +666,7 @@ int main(void)
 	the_driver_decides_which_automatic_page_table_suits();
 	a_page_table_that_cannot_be_made_changes_nothing();
 	replacing_is_all_or_nothing();
+	a_device_that_goes_back_leaves_no_fault();
 	what_devices_cannot_use_is_reserved();
 	a_clash_of_one_device_keeps_the_group_where_it_is();
 	pasids_want_page_tables_made_for_them();

@@ -26,7 +26,8 @@ static struct {
 	const struct domain *refused;      /* attaching it is refuse_error */
 	const struct iommu_device *refuse; /* only this device; NULL: all */
 	int refuse_error;
-	unsigned nested; /* that there are */
+	void (*refusing)(void); /* as a device that was attached just before; NULL: nothing */
+	unsigned nested;        /* that there are */
 	atomic_uint attached, detached;
 	uint32_t invalidated; /* requests that will succeed */
 } iommu;
@@ -109,8 +110,11 @@ static int fake_attach_check(struct iommu_device *dev, uint32_t pasid, const str
 		atomic_fetch_add(&iommu.detached, 1);
 		return 0;
 	}
-	if (domain == iommu.refused && (!iommu.refuse || iommu.refuse == dev))
+	if (domain == iommu.refused && (!iommu.refuse || iommu.refuse == dev)) {
+		if (iommu.refusing)
+			iommu.refusing();
 		return iommu.refuse_error;
+	}
 	atomic_fetch_add(&iommu.attached, 1);
 	return 0;
 }
