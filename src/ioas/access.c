@@ -311,6 +311,33 @@ void access_unpin(struct access *access, iova_t iova, uint64_t length)
 	ioas_unlock(ioas);
 }
 
+bool access_contiguous(struct access *access, iova_t iova, uint64_t length, struct access_page *first)
+{
+	struct ioas *ioas = lock_ioas(access);
+	const iova_t last = iova + (length - 1);
+	bool contiguous = true;
+	struct range_cursor at;
+	uint64_t next = 0;
+
+	first->pages = NULL;
+	if (!ioas)
+		return false;
+	for (bool more = range_map_first(&ioas->areas, iova, last, &at); more; more = range_map_next(&at)) {
+		struct span span = span_of(&at.range, iova > at.range.start ? iova : at.range.start, last);
+
+		if (first->pages) {
+			contiguous = contiguous && span.pages == first->pages && span.first == next;
+		} else {
+			const struct span page = {.pages = span.pages, .first = span.first, .last = span.first};
+
+			store_pages(ioas, &page, first);
+		}
+		next = span.last + 1;
+	}
+	ioas_unlock(ioas);
+	return first->pages && contiguous;
+}
+
 /* Bytes that are copied: of pages, from their byte at on. */
 struct copy {
 	struct pages *pages;

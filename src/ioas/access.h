@@ -76,6 +76,10 @@ struct access_page {
 int access_pin(struct access *access, iova_t iova, uint64_t length, unsigned flags, struct access_page *page);
 void access_unpin(struct access *access, iova_t iova, uint64_t length);
 
+/* Of a range that the access has pinned and keeps: its first page. Returns whether its pages follow one another in the
+ * same struct pages. */
+bool access_contiguous(struct access *access, iova_t iova, uint64_t length, struct access_page *first);
+
 /*
  * Reads or writes bytes. Returns 0, or -EINVAL: length 0, or an area is going; -EOVERFLOW; -ENOENT: detached, or a
  * hole; -EPERM, -EFAULT. What came before the error is transferred.

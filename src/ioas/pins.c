@@ -191,7 +191,8 @@ static uint64_t drop(struct pages *pages, uint64_t first, uint64_t last, bool us
 		gone += extent->last - extent->first + 1;
 		hold_put(extent->hold);
 	}
-	memmove(&pins->extent[kept], &pins->extent[at], (pins->count - at) * sizeof(pins->extent[0]));
+	if (kept != at)
+		memmove(&pins->extent[kept], &pins->extent[at], (pins->count - at) * sizeof(pins->extent[0]));
 	pins->count -= at - kept;
 	if (!pins->count) {
 		atomic_store_explicit(&pages->pins, NULL, memory_order_relaxed);

@@ -12,9 +12,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* Pages that are pinned at once, so that a queue of any length costs little memory. */
-#define PINS_AT_ONCE 64U
-
 /* What one allocation of the kernel's may be. */
 #define QUEUE_PAGES_MAX (INT_MAX / sizeof(void *))
 
@@ -58,52 +55,21 @@ static uint64_t count_pages(const struct hw_queue *queue)
 	return ((queue->iova & ~PAGE_MASK) + queue->length - 1) / PAGE_SIZE + 1;
 }
 
-static uint64_t batch(uint64_t pages)
+static uint64_t count_bytes(const struct hw_queue *queue)
 {
-	return pages < PINS_AT_ONCE ? pages : PINS_AT_ONCE;
-}
-
-/* Unpins the first pages, a multiple of PINS_AT_ONCE or all. */
-static void unpin(struct hw_queue *queue, uint64_t pages)
-{
-	iova_t iova = first_page(queue);
-
-	for (uint64_t n; pages; pages -= n, iova += n * PAGE_SIZE) {
-		n = batch(pages);
-		access_unpin(&queue->access, iova, n * PAGE_SIZE);
-	}
-}
-
-static bool follows(const struct access_page *first, const struct access_page *page, uint64_t distance)
-{
-	return page->pages == first->pages && page->index == first->index + distance;
+	return count_pages(queue) * PAGE_SIZE;
 }
 
 /* Returns 0, what access_pin() says, or -EFAULT: it is not contiguous. */
 static int pin(struct hw_queue *queue)
 {
-	struct access_page page[PINS_AT_ONCE];
-	const uint64_t pages = count_pages(queue);
-	bool contiguous = true;
-	uint64_t done = 0;
-	int rc = 0;
+	const iova_t iova = first_page(queue);
+	int rc = access_pin(&queue->access, iova, count_bytes(queue), 0, NULL);
 
-	while (!rc && done < pages) {
-		const uint64_t n = batch(pages - done);
-
-		rc = access_pin(&queue->access, first_page(queue) + done * PAGE_SIZE, n * PAGE_SIZE, 0, page);
-		if (rc)
-			break;
-		if (!done)
-			queue->page[0] = page[0];
-		for (uint64_t i = 0; i < n; i++)
-			contiguous = contiguous && follows(queue->page, &page[i], done + i);
-		done += n;
-	}
-	if (!rc && !contiguous)
+	if (!rc && !access_contiguous(&queue->access, iova, count_bytes(queue), queue->page)) {
+		access_unpin(&queue->access, iova, count_bytes(queue));
 		rc = -EFAULT;
-	if (rc)
-		unpin(queue, done);
+	}
 	return rc;
 }
 
@@ -141,7 +107,7 @@ static void access_end(struct hw_queue *queue)
 {
 	struct object *ioas = &queue->viommu->hwpt->ioas->object;
 
-	unpin(queue, count_pages(queue));
+	access_unpin(&queue->access, first_page(queue), count_bytes(queue));
 	access_detach(&queue->access);
 	object_put(ioas);
 	access_object_free(queue->access_object);

@@ -99,6 +99,42 @@ static void the_second_queue_needs_the_first(void)
 	end();
 }
 
+/* What it costs does not depend on its length. */
+static void a_queue_may_be_long(void)
+{
+	const uint64_t length = UINT64_C(20) << 30;
+	const struct iommu_hwpt_selftest huge = {.pagetable_type = MOCK_IOMMUPT_HUGE};
+	int memfd = memfd_create("sparse", MFD_CLOEXEC);
+	struct iommu_hwpt_alloc parent = {.size = sizeof(parent),
+					  .flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+					  .data_type = IOMMU_HWPT_DATA_SELFTEST,
+					  .data_len = sizeof(huge),
+					  .data_uptr = (uintptr_t)&huge};
+	struct iommu_hw_queue_alloc queue = {.size = sizeof(queue), .type = IOMMU_HW_QUEUE_TYPE_SELFTEST};
+	uint32_t ioas;
+
+	begin();
+	CHECK_EQ(ftruncate(memfd, (off_t)length), 0);
+	parent.dev_id = mock_domain(ioas_alloc(), 0).idev;
+	ioas = parent.pt_id = ioas_alloc();
+	CHECK_EQ(map_file(ioas, memfd, length, IOVA), 0);
+	CHECK_EQ(map_file(ioas, memfd, PAGE, IOVA + length), 0);
+	CHECK_EQ(call(IOMMU_HWPT_ALLOC, &parent), 0);
+	CHECK_EQ(viommu_alloc(parent.dev_id, parent.out_hwpt_id, NULL, 0, &queue.viommu_id), 0);
+	queue.nesting_parent_iova = IOVA;
+	queue.length = length + 1;
+	CHECK_EQ(call(IOMMU_HW_QUEUE_ALLOC, &queue), -EFAULT); /* the last page is of another map */
+	queue.length = length + PAGE + 1;
+	CHECK_EQ(call(IOMMU_HW_QUEUE_ALLOC, &queue), -ENOENT);
+	queue.length = length;
+	CHECK_EQ(call(IOMMU_HW_QUEUE_ALLOC, &queue), 0);
+	CHECK_EQ(unmap(ioas, IOVA, length), -EBUSY);
+	CHECK_EQ(destroy(queue.out_hw_queue_id), 0);
+	CHECK_EQ(unmap(ioas, IOVA, length), 0);
+	close(memfd);
+	end();
+}
+
 static int invalidate(uint32_t id, const void *entries, uint32_t length, uint32_t *count)
 {
 	struct iommu_hwpt_invalidate cmd = {
@@ -253,6 +289,7 @@ int main(void)
 {
 	a_virtual_iommu_has_two_pages_to_map();
 	the_second_queue_needs_the_first();
+	a_queue_may_be_long();
 	invalidation_stops_at_what_is_wrong();
 	events_need_a_virtual_device();
 	files_close_in_any_order();
