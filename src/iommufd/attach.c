@@ -99,12 +99,35 @@ static int set_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt)
 	return iommu_device_attach(dev, pasid, hwpt->domain);
 }
 
-static void clear_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt)
+/* What a change leaves to be done without the lock. */
+struct leftover {
+	struct object *gone;  /* to be ended */
+	struct file *changed; /* its readers are to be told */
+};
+
+static void leftover_end(const struct leftover *left)
+{
+	eventq_changed(left->changed);
+	if (left->gone)
+		object_end(left->gone, NULL);
+}
+
+/* A change does this to one page table at most, so to one queue. */
+static void flush(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
+{
+	struct file *changed = hwpt->fault ? fault_flush(hwpt->fault, hwpt, device->dev, pasid) : NULL;
+
+	if (!left->changed)
+		left->changed = changed;
+	else if (changed)
+		file_put(changed);
+}
+
+static void clear_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
 {
 	if (pasid == NO_PASID || device->dev->max_pasids)
 		iommu_device_attach(device->dev, pasid, NULL);
-	if (hwpt->fault)
-		fault_flush(hwpt->fault, hwpt, device->dev, pasid);
+	flush(device, pasid, hwpt, left);
 }
 
 /* The attachment that device is to join; a new one has no member and is in no group yet. */
@@ -145,16 +168,16 @@ static int check_attach(struct device *device, uint32_t pasid, const struct hwpt
 	return attachment->hwpt != hwpt ? -EINVAL : 0;
 }
 
-/* The ways to change what is attached, with the lock held. *old is set to what the caller is to drop a user of. */
-typedef int change_fn(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct hwpt **old);
+/* The ways to change what is attached, with the lock held. */
+typedef int change_fn(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left);
 
-static int attach(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct hwpt **old)
+static int attach(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
 {
 	struct group_attachment *attachment;
 	struct member *member;
 	int rc = check_attach(device, pasid, hwpt);
 
-	*old = NULL;
+	(void)left;
 	if (rc)
 		return rc;
 	member = malloc(sizeof(*member));
@@ -213,19 +236,20 @@ static void unreserve_members(const struct group_attachment *attachment, struct 
 }
 
 /* Back from hwpt, and so do not wait for its owner's answers. */
-static void take_back(struct device *device, const struct group_attachment *attachment, struct hwpt *hwpt)
+static void take_back(struct device *device, const struct group_attachment *attachment, struct hwpt *hwpt,
+		      struct leftover *left)
 {
 	if (set_domain(device, attachment->pasid, attachment->hwpt))
-		clear_domain(device, attachment->pasid, hwpt);
-	else if (hwpt->fault)
-		fault_flush(hwpt->fault, hwpt, device->dev, attachment->pasid);
+		clear_domain(device, attachment->pasid, hwpt, left);
+	else
+		flush(device, attachment->pasid, hwpt, left);
 }
 
 /*
  * All members, or none: those that were changed go back. One that cannot even go back stays without a domain, so that
  * its DMA is blocked; it counts as attached to the old one.
  */
-static int set_domains(const struct group_attachment *attachment, struct hwpt *hwpt)
+static int set_domains(const struct group_attachment *attachment, struct hwpt *hwpt, struct leftover *left)
 {
 	for (const struct member *m = attachment->members; m; m = m->next) {
 		int rc = set_domain(m->device, attachment->pasid, hwpt);
@@ -233,20 +257,19 @@ static int set_domains(const struct group_attachment *attachment, struct hwpt *h
 		if (!rc)
 			continue;
 		for (const struct member *done = attachment->members; done != m; done = done->next)
-			take_back(done->device, attachment, hwpt);
+			take_back(done->device, attachment, hwpt, left);
 		return rc;
 	}
 	return 0;
 }
 
 /* The old one loses the users that the members were, but for one, which is the caller's. */
-static void move_members(struct group_attachment *attachment, struct hwpt *hwpt)
+static void move_members(struct group_attachment *attachment, struct hwpt *hwpt, struct leftover *left)
 {
 	struct hwpt *old = attachment->hwpt;
 
 	for (const struct member *m = attachment->members; m; m = m->next) {
-		if (old->fault)
-			fault_flush(old->fault, old, m->device->dev, attachment->pasid);
+		flush(m->device, attachment->pasid, old, left);
 		object_hold(&hwpt->object);
 		if (m->next)
 			object_put(&old->object);
@@ -255,14 +278,26 @@ static void move_members(struct group_attachment *attachment, struct hwpt *hwpt)
 	attachment->hwpt = hwpt;
 }
 
-static int replace(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct hwpt **old)
+/* With the lock held. Returns what the caller is to end without it, or NULL. */
+static struct object *drop_user(struct hwpt *hwpt)
+{
+	const bool automatic = hwpt->object.ops->type == OBJECT_HWPT_PAGING && ((struct hwpt_paging *)hwpt)->automatic;
+
+	if (automatic && object_put_last(&hwpt->object))
+		return &hwpt->object;
+	if (!automatic)
+		object_put(&hwpt->object);
+	return NULL;
+}
+
+static int replace(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
 {
 	struct group_attachment *attachment = igroup_attachment(device->igroup, pasid);
 	struct ioas_object *from, *to = hwpt_ioas(hwpt);
+	struct hwpt *old;
 	bool other_ioas;
 	int rc = 0;
 
-	*old = NULL;
 	if (!attachment || !is_member(attachment, device))
 		return -EINVAL;
 	if (attachment->hwpt == hwpt)
@@ -275,7 +310,7 @@ static int replace(struct device *device, uint32_t pasid, struct hwpt *hwpt, str
 		return rc;
 	rc = check_pasid_rule(device->igroup, pasid, hwpt->pasid_compatible);
 	if (!rc)
-		rc = set_domains(attachment, hwpt);
+		rc = set_domains(attachment, hwpt, left);
 	if (rc) {
 		if (other_ioas)
 			unreserve_members(attachment, to);
@@ -283,46 +318,22 @@ static int replace(struct device *device, uint32_t pasid, struct hwpt *hwpt, str
 	}
 	if (other_ioas)
 		unreserve_members(attachment, from);
-	*old = attachment->hwpt;
-	move_members(attachment, hwpt);
+	old = attachment->hwpt;
+	move_members(attachment, hwpt, left);
+	left->gone = drop_user(old);
 	return 0;
-}
-
-/* With the lock held. Returns what the caller is to end without it, or NULL. */
-static struct object *drop_user(struct hwpt *hwpt)
-{
-	bool automatic;
-
-	if (!hwpt)
-		return NULL;
-	automatic = hwpt->object.ops->type == OBJECT_HWPT_PAGING && ((struct hwpt_paging *)hwpt)->automatic;
-	if (automatic && object_put_last(&hwpt->object))
-		return &hwpt->object;
-	if (!automatic)
-		object_put(&hwpt->object);
-	return NULL;
-}
-
-static struct object *change_locked(struct device *device, uint32_t pasid, struct hwpt *hwpt, change_fn *change,
-				    int *rc)
-{
-	struct hwpt *old;
-
-	*rc = change(device, pasid, hwpt, &old);
-	return drop_user(old);
 }
 
 static int change_hwpt(struct device *device, uint32_t pasid, struct hwpt *hwpt, change_fn *change)
 {
 	struct ctx *ctx = device->object.ctx;
-	struct object *gone;
+	struct leftover left = {0};
 	int rc;
 
 	pthread_mutex_lock(&ctx->attach_lock);
-	gone = change_locked(device, pasid, hwpt, change, &rc);
+	rc = change(device, pasid, hwpt, &left);
 	pthread_mutex_unlock(&ctx->attach_lock);
-	if (gone)
-		object_end(gone, NULL);
+	leftover_end(&left);
 	return rc;
 }
 
@@ -331,15 +342,14 @@ static int change_hwpt(struct device *device, uint32_t pasid, struct hwpt *hwpt,
  * not to suit the device.
  */
 static bool change_automatic(struct device *device, uint32_t pasid, struct ioas_object *ioas, change_fn *change,
-			     uint32_t *id, struct object **gone, int *rc)
+			     uint32_t *id, struct leftover *left, int *rc)
 {
-	*gone = NULL;
 	for (struct hwpt_paging *at = ioas->hwpts; at; at = at->next) {
 		struct object *object = &at->common.object;
 
 		if (!object_get(object->ctx, object->id, OBJECT_HWPT_PAGING))
 			continue; /* it is just going */
-		*gone = change_locked(device, pasid, &at->common, change, rc);
+		*rc = change(device, pasid, &at->common, left);
 		object_put(object);
 		if (*rc == -EINVAL)
 			continue;
@@ -373,11 +383,11 @@ static int change_ioas(struct device *device, uint32_t pasid, struct ioas_object
 	static const struct user_data none;
 	struct ctx *ctx = device->object.ctx;
 	struct hwpt_paging *hwpt, *made;
-	struct object *gone;
+	struct leftover left = {0};
 	int rc;
 
 	pthread_mutex_lock(&ctx->attach_lock);
-	if (change_automatic(device, pasid, ioas, change, id, &gone, &rc))
+	if (change_automatic(device, pasid, ioas, change, id, &left, &rc))
 		goto out_unlock;
 	rc = check_new(device, pasid, ioas, change);
 	pthread_mutex_unlock(&ctx->attach_lock);
@@ -388,8 +398,8 @@ static int change_ioas(struct device *device, uint32_t pasid, struct ioas_object
 		return rc;
 	hwpt = made;
 	pthread_mutex_lock(&ctx->attach_lock);
-	if (!change_automatic(device, pasid, ioas, change, id, &gone, &rc)) {
-		gone = change_locked(device, pasid, &hwpt->common, change, &rc);
+	if (!change_automatic(device, pasid, ioas, change, id, &left, &rc)) {
+		rc = change(device, pasid, &hwpt->common, &left);
 		if (!rc) {
 			*id = hwpt->common.object.id;
 			hwpt_publish_automatic(hwpt);
@@ -399,13 +409,12 @@ static int change_ioas(struct device *device, uint32_t pasid, struct ioas_object
 	pthread_mutex_unlock(&ctx->attach_lock);
 	if (made)
 		object_abort(&made->common.object);
-	goto out_gone;
+	goto out_left;
 
 out_unlock:
 	pthread_mutex_unlock(&ctx->attach_lock);
-out_gone:
-	if (gone)
-		object_end(gone, NULL);
+out_left:
+	leftover_end(&left);
 	return rc;
 }
 
@@ -442,8 +451,8 @@ int device_replace(struct device *device, uint32_t pasid, uint32_t *pt_id)
 	return change_table(device, pasid, pt_id, replace);
 }
 
-/* With the lock held. Returns what the caller is to end without it, or NULL. */
-static struct object *detach(struct device *device, struct group_attachment *attachment)
+/* With the lock held. */
+static void detach(struct device *device, struct group_attachment *attachment, struct leftover *left)
 {
 	struct member **at = &attachment->members;
 	struct hwpt *hwpt = attachment->hwpt;
@@ -453,29 +462,28 @@ static struct object *detach(struct device *device, struct group_attachment *att
 	while ((*at)->device != device)
 		at = &(*at)->next;
 	member = *at;
-	clear_domain(device, pasid, hwpt);
+	clear_domain(device, pasid, hwpt, left);
 	if (pasid == NO_PASID)
 		unreserve(device, hwpt_ioas(hwpt));
 	*at = member->next;
 	free(member);
 	attachment_release(device->igroup, attachment);
 	announce(device, pasid, NULL);
-	return drop_user(hwpt);
+	left->gone = drop_user(hwpt);
 }
 
 void device_detach(struct device *device, uint32_t pasid)
 {
 	struct ctx *ctx = device->object.ctx;
 	struct group_attachment *attachment;
-	struct object *gone = NULL;
+	struct leftover left = {0};
 
 	pthread_mutex_lock(&ctx->attach_lock);
 	attachment = igroup_attachment(device->igroup, pasid);
 	if (attachment && is_member(attachment, device))
-		gone = detach(device, attachment);
+		detach(device, attachment, &left);
 	pthread_mutex_unlock(&ctx->attach_lock);
-	if (gone)
-		object_end(gone, NULL);
+	leftover_end(&left);
 }
 
 /* The PASID of the next attachment of a device from *pasid on. */

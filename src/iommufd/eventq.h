@@ -68,9 +68,9 @@ struct file *fault_queue_group(struct domain *domain, struct fault_group *group)
 /*
  * Answers INVALID to the groups of a page table, queued or delivered: all of them (device NULL), as it is destroyed, or
  * those that came by one attachment, of a device (NO_PASID) or of a PASID of it, when that is gone. When it returned
- * nobody uses the device for a group of these.
+ * nobody uses the device for a group of these. Returns what is to go to eventq_changed(), without locks.
  */
-void fault_flush(struct fault *fault, struct hwpt *hwpt, struct iommu_device *device, uint32_t pasid);
+struct file *fault_flush(struct fault *fault, struct hwpt *hwpt, struct iommu_device *device, uint32_t pasid);
 
 /*
  * Queues an event of a virtual IOMMU, by a caller that keeps the iommufd. Never blocks. Returns 0, also where it was

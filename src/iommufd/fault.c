@@ -124,7 +124,7 @@ static bool belongs(const struct fault_group *group, const struct domain *domain
 	return group->domain == domain && (!device || (group->device == device && group->pasid == pasid));
 }
 
-void fault_flush(struct fault *fault, struct hwpt *hwpt, struct iommu_device *device, uint32_t pasid)
+struct file *fault_flush(struct fault *fault, struct hwpt *hwpt, struct iommu_device *device, uint32_t pasid)
 {
 	struct group_list *const lists[] = {&fault->queued, &fault->delivered};
 	struct fault_group *answered = NULL;
@@ -150,7 +150,7 @@ void fault_flush(struct fault *fault, struct hwpt *hwpt, struct iommu_device *de
 	changed = eventq_file_get(&fault->queue);
 	pthread_mutex_unlock(&fault->queue.lock);
 	free_groups(answered);
-	eventq_changed(changed);
+	return changed;
 }
 
 /*

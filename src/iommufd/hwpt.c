@@ -18,7 +18,7 @@ static void drop_fault(struct hwpt *hwpt)
 {
 	if (!hwpt->fault)
 		return;
-	fault_flush(hwpt->fault, hwpt, NULL, NO_PASID);
+	eventq_changed(fault_flush(hwpt->fault, hwpt, NULL, NO_PASID));
 	fault_put(hwpt->fault);
 }
 

@@ -299,6 +299,56 @@ static void a_device_that_goes_back_leaves_no_fault(void)
 	end();
 }
 
+static unsigned told;
+
+/* To tell a client that its queue changed takes as long as it likes. */
+static void tell(struct file *changed)
+{
+	int rc = pthread_mutex_trylock(&ctx->attach_lock);
+
+	(void)changed;
+	CHECK_EQ(rc, 0);
+	if (!rc)
+		pthread_mutex_unlock(&ctx->attach_lock);
+	told++;
+}
+
+static void readers_of_faults_are_told_without_locks(void)
+{
+	struct iommu_group group = {.id = 1};
+	struct iommu_fault_alloc fault = {.size = sizeof(fault)};
+	struct iommu_hwpt_alloc table = {.size = sizeof(table), .flags = IOMMU_HWPT_FAULT_ID_VALID};
+	struct fake_device a;
+	long other;
+
+	begin();
+	fake_device_new(&a, &group);
+	a.dev.can_fault = true;
+	CHECK_EQ(CALL(IOMMU_FAULT_QUEUE_ALLOC, fault), 0);
+	atomic_store(&fake.installed->poll_changed, tell);
+	table.dev_id = a.device->object.id;
+	table.pt_id = ioas_alloc();
+	table.fault_id = fault.out_fault_id;
+	CHECK_EQ(CALL(IOMMU_HWPT_ALLOC, table), 0);
+	CHECK_EQ(attach(&a, table.out_hwpt_id), table.out_hwpt_id);
+	faulting = &a.dev;
+	fault_now();
+	CHECK_EQ(told, 1);
+	other = replace(&a, table.pt_id);
+	CHECK(other > 0);
+	CHECK_EQ(told, 2);
+	CHECK_EQ(replace(&a, table.out_hwpt_id), table.out_hwpt_id);
+	fault_now();
+	CHECK_EQ(told, 3);
+	device_detach(a.device, NO_PASID);
+	CHECK_EQ(told, 4);
+	CHECK_EQ(fake.installed->ops->poll(fake.installed) & POLLIN, 0);
+	fake_device_end(&a);
+	CHECK_EQ(destroy(table.out_hwpt_id), 0);
+	file_put(fake.installed);
+	end();
+}
+
 static bool is_usable(uint32_t id, iova_t iova)
 {
 	struct ioas_object *ioas = ioas_get(ctx, id);
@@ -667,6 +717,7 @@ int main(void)
 	a_page_table_that_cannot_be_made_changes_nothing();
 	replacing_is_all_or_nothing();
 	a_device_that_goes_back_leaves_no_fault();
+	readers_of_faults_are_told_without_locks();
 	what_devices_cannot_use_is_reserved();
 	a_clash_of_one_device_keeps_the_group_where_it_is();
 	pasids_want_page_tables_made_for_them();

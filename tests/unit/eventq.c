@@ -95,7 +95,7 @@ static void attach(struct fake_device *device, uint32_t pasid, struct fake_hwpt 
 static void detach(struct fake_device *device, uint32_t pasid, struct fake_hwpt *hwpt)
 {
 	attach(device, pasid, NULL);
-	fault_flush(hwpt->hwpt.fault, &hwpt->hwpt, &device->dev, pasid);
+	eventq_changed(fault_flush(hwpt->hwpt.fault, &hwpt->hwpt, &device->dev, pasid));
 }
 
 static void check_answer(const struct fake_device *device, unsigned i, uint32_t pasid, uint32_t group, uint32_t code)
@@ -322,7 +322,7 @@ static void a_flush_answers_what_is_queued_and_delivered_of_one_page_table(void)
 	CHECK_EQ(write_answer(queue, 3, 0), -EINVAL);
 	CHECK_EQ(read_faults(queue, 3 * SIZE), 2 * SIZE);
 	attach(&two, NO_PASID, NULL);
-	fault_flush(fault, &other.hwpt, NULL, NO_PASID);
+	eventq_changed(fault_flush(fault, &other.hwpt, NULL, NO_PASID));
 	CHECK_EQ(two.answers, 3);
 	fault_put(fault);
 	file_put(queue);

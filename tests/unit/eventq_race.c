@@ -80,7 +80,7 @@ static void *change(void *arg)
 			next = NULL;
 		CHECK_EQ(iommu_device_attach(&device.dev, NO_PASID, next ? &next->domain : NULL), 0);
 		if (now && now != next) {
-			fault_flush(fault, &now->hwpt, &device.dev, NO_PASID);
+			eventq_changed(fault_flush(fault, &now->hwpt, &device.dev, NO_PASID));
 			/* Nothing refers to it any more. */
 			memset(&now->domain, 0xff, sizeof(now->domain));
 			fake_hwpt_begin(now, &driver, fault);
