@@ -29,6 +29,9 @@ void iommu_device_fini(struct iommu_device *device)
 
 void iommu_device_own(struct iommu_device *device, struct epoch *epoch)
 {
+	/* Changed by the owner only. */
+	if (device->epoch)
+		epoch_wait(device->epoch);
 	pthread_mutex_lock(&device->lock);
 	for (struct dma *dma = device->dmas; dma; dma = dma->next) {
 		if (device->epoch)
@@ -74,40 +77,38 @@ static struct pasid_leaf *leaf_of(struct iommu_device *device, uint32_t pasid)
 	return atomic_load(&atomic_load(&device->pasids)->leaf[pasid / PASID_SLOTS]);
 }
 
-/* What is to be freed when no reader can use it. */
-struct leftover {
-	struct attached *attachment;
-	struct pasid_leaf *leaf;
-	struct epoch *epoch;
-};
-
 /* With the lock held. attachment NULL: nothing from now on. */
-static int change(struct iommu_device *device, uint32_t pasid, struct attached *attachment, struct leftover *left)
+static int change(struct iommu_device *device, uint32_t pasid, struct attached *attachment, struct leftovers *left)
 {
 	struct attached *_Atomic *slot = attachment ? slot_make(device, pasid) : attached_slot(device, pasid);
+	struct attached *old;
 	struct pasid_leaf *leaf;
 
-	left->epoch = device->epoch;
 	if (!slot)
 		return attachment ? -ENOMEM : 0;
 	if (attachment)
 		attachment->serial = ++device->serial;
-	left->attachment = atomic_exchange(slot, attachment);
+	old = atomic_exchange(slot, attachment);
+	if (old) {
+		old->next = left->attached;
+		left->attached = old;
+		left->epoch = device->epoch;
+	}
 	if (pasid == NO_PASID)
 		return 0;
 	leaf = leaf_of(device, pasid);
 	leaf->used += attachment ? 1 : 0;
-	leaf->used -= left->attachment ? 1 : 0;
+	leaf->used -= old ? 1 : 0;
 	if (!leaf->used) {
 		atomic_store(&atomic_load(&device->pasids)->leaf[pasid / PASID_SLOTS], NULL);
-		left->leaf = leaf;
+		leaf->next = left->leaves;
+		left->leaves = leaf;
 	}
 	return 0;
 }
 
-int iommu_device_attach(struct iommu_device *device, uint32_t pasid, struct domain *domain)
+int iommu_device_set(struct iommu_device *device, uint32_t pasid, struct domain *domain, struct leftovers *left)
 {
-	struct leftover left = {0};
 	struct attached *attachment = NULL;
 	int rc = 0;
 
@@ -127,17 +128,35 @@ int iommu_device_attach(struct iommu_device *device, uint32_t pasid, struct doma
 		};
 	}
 	pthread_mutex_lock(&device->lock);
-	rc = change(device, pasid, attachment, &left);
+	rc = change(device, pasid, attachment, left);
 	pthread_mutex_unlock(&device->lock);
-	if (rc) {
+	if (rc)
 		free(attachment);
-		return rc;
+	return rc;
+}
+
+void leftovers_end(struct leftovers *left)
+{
+	if (left->epoch)
+		epoch_wait(left->epoch);
+	for (struct attached *attached = left->attached, *next; attached; attached = next) {
+		next = attached->next;
+		free(attached);
 	}
-	if (left.attachment && left.epoch)
-		epoch_wait(left.epoch);
-	free(left.attachment);
-	free(left.leaf);
-	return 0;
+	for (struct pasid_leaf *leaf = left->leaves, *next; leaf; leaf = next) {
+		next = leaf->next;
+		free(leaf);
+	}
+	*left = (struct leftovers){0};
+}
+
+int iommu_device_attach(struct iommu_device *device, uint32_t pasid, struct domain *domain)
+{
+	struct leftovers left = {0};
+	int rc = iommu_device_set(device, pasid, domain, &left);
+
+	leftovers_end(&left);
+	return rc;
 }
 
 void dma_init(struct dma *dma, struct iommu_device *device)

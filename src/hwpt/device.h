@@ -23,17 +23,19 @@ struct partial_faults;
 
 #define PASID_BITS 20U
 
-/* What a PASID is attached to. It does not change; another attachment is another structure. */
+/* What a PASID is attached to. DMA finds it unchanged; another attachment is another structure. */
 struct attached {
 	struct domain *domain;
 	struct paging_domain *paging; /* NULL: no DMA goes through it */
 	uint64_t serial;              /* never the same twice in a device */
+	struct attached *next;        /* of those that are left behind */
 };
 
 #define PASID_SLOTS (1U << PASID_BITS / 2)
 
 struct pasid_leaf {
 	unsigned used;
+	struct pasid_leaf *next; /* of those that are left behind */
 	struct attached *_Atomic slot[PASID_SLOTS];
 };
 
@@ -72,15 +74,29 @@ struct iommu_device {
 void iommu_device_init(struct iommu_device *device, const struct iommu_driver *driver, struct iommu_group *group);
 void iommu_device_fini(struct iommu_device *device);
 
-/* The iommufd that has the device from now on; NULL: none any more. Nothing is attached. */
+/*
+ * The iommufd that has the device from now on; NULL: none any more. Nothing is attached. What was may still be waited
+ * for: this waits as well, so that no device thread is inside whom nobody sees any more.
+ */
 void iommu_device_own(struct iommu_device *device, struct epoch *epoch);
 
+/* What changes of attachments left behind, of devices of one iommufd. Begins as zeroes. */
+struct leftovers {
+	struct attached *attached;
+	struct pasid_leaf *leaves;
+	struct epoch *epoch;
+};
+
 /*
- * Attaches a domain, in place of another if there is one (NULL: detaches). After it returned no DMA of the PASID uses
- * the old one. Asks the driver first, without a lock: the caller attaches one PASID of a device at a time. Returns 0,
- * -EINVAL: no such PASID, -ENOMEM, or what the driver says; a detach does not fail, and what the driver says is not
- * heard.
+ * Attaches a domain, in place of another if there is one (NULL: detaches). DMA that begins now uses the new one; DMA in
+ * flight may use the old one until leftovers_end(), which waits for it and is called without locks. Asks the driver
+ * first, without a lock: the caller attaches one PASID of a device at a time. Returns 0, -EINVAL: no such PASID,
+ * -ENOMEM, or what the driver says; a detach does not fail, and what the driver says is not heard.
  */
+int iommu_device_set(struct iommu_device *device, uint32_t pasid, struct domain *domain, struct leftovers *left);
+void leftovers_end(struct leftovers *left);
+
+/* Both: after it returned no DMA of the PASID uses the old one. */
 int iommu_device_attach(struct iommu_device *device, uint32_t pasid, struct domain *domain);
 
 /* What a PASID is attached to, or NULL. Takes no lock; the caller holds the device's, or sees to it that nothing is

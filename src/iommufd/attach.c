@@ -83,8 +83,23 @@ static int check_pasid_rule(const struct igroup *igroup, uint32_t pasid, bool co
 	return rid && !rid->hwpt->pasid_compatible ? -EINVAL : 0;
 }
 
+/* What a change leaves to be done without the lock. */
+struct leftover {
+	struct leftovers threads; /* of devices, to be waited for: they may use what was attached until then */
+	struct object *gone;      /* to be ended; whoever ends a page table waits as well */
+	struct file *changed;     /* its readers are to be told */
+};
+
+static void leftover_end(struct leftover *left)
+{
+	leftovers_end(&left->threads);
+	eventq_changed(left->changed);
+	if (left->gone)
+		object_end(left->gone, NULL);
+}
+
 /* A device without PASIDs cannot use one: nothing is done with it then. */
-static int set_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt)
+static int set_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
 {
 	struct iommu_device *dev = device->dev;
 
@@ -96,20 +111,7 @@ static int set_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt)
 		return -EINVAL;
 	if (hwpt->fault && !dev->can_fault)
 		return -EOPNOTSUPP;
-	return iommu_device_attach(dev, pasid, hwpt->domain);
-}
-
-/* What a change leaves to be done without the lock. */
-struct leftover {
-	struct object *gone;  /* to be ended */
-	struct file *changed; /* its readers are to be told */
-};
-
-static void leftover_end(const struct leftover *left)
-{
-	eventq_changed(left->changed);
-	if (left->gone)
-		object_end(left->gone, NULL);
+	return iommu_device_set(dev, pasid, hwpt->domain, &left->threads);
 }
 
 /* A change does this to one page table at most, so to one queue. */
@@ -126,7 +128,7 @@ static void flush(struct device *device, uint32_t pasid, struct hwpt *hwpt, stru
 static void clear_domain(struct device *device, uint32_t pasid, struct hwpt *hwpt, struct leftover *left)
 {
 	if (pasid == NO_PASID || device->dev->max_pasids)
-		iommu_device_attach(device->dev, pasid, NULL);
+		iommu_device_set(device->dev, pasid, NULL, &left->threads);
 	flush(device, pasid, hwpt, left);
 }
 
@@ -177,7 +179,6 @@ static int attach(struct device *device, uint32_t pasid, struct hwpt *hwpt, stru
 	struct member *member;
 	int rc = check_attach(device, pasid, hwpt);
 
-	(void)left;
 	if (rc)
 		return rc;
 	member = malloc(sizeof(*member));
@@ -196,7 +197,7 @@ static int attach(struct device *device, uint32_t pasid, struct hwpt *hwpt, stru
 	attachment = attachment_for(device, pasid, hwpt);
 	if (!attachment)
 		goto out_unreserve;
-	rc = set_domain(device, pasid, hwpt);
+	rc = set_domain(device, pasid, hwpt, left);
 	if (rc)
 		goto out_release;
 	*member = (struct member){.next = attachment->members, .device = device};
@@ -239,7 +240,7 @@ static void unreserve_members(const struct group_attachment *attachment, struct 
 static void take_back(struct device *device, const struct group_attachment *attachment, struct hwpt *hwpt,
 		      struct leftover *left)
 {
-	if (set_domain(device, attachment->pasid, attachment->hwpt))
+	if (set_domain(device, attachment->pasid, attachment->hwpt, left))
 		clear_domain(device, attachment->pasid, hwpt, left);
 	else
 		flush(device, attachment->pasid, hwpt, left);
@@ -252,7 +253,7 @@ static void take_back(struct device *device, const struct group_attachment *atta
 static int set_domains(const struct group_attachment *attachment, struct hwpt *hwpt, struct leftover *left)
 {
 	for (const struct member *m = attachment->members; m; m = m->next) {
-		int rc = set_domain(m->device, attachment->pasid, hwpt);
+		int rc = set_domain(m->device, attachment->pasid, hwpt, left);
 
 		if (!rc)
 			continue;
@@ -300,8 +301,11 @@ static int replace(struct device *device, uint32_t pasid, struct hwpt *hwpt, str
 
 	if (!attachment || !is_member(attachment, device))
 		return -EINVAL;
-	if (attachment->hwpt == hwpt)
+	if (attachment->hwpt == hwpt) {
+		/* Another call may be about to wait for those that still use what it replaced. */
+		left->threads.epoch = &device->object.ctx->epoch;
 		return 0;
+	}
 	from = hwpt_ioas(attachment->hwpt);
 	other_ioas = pasid == NO_PASID && from != to;
 	if (other_ioas)
@@ -391,11 +395,12 @@ static int change_ioas(struct device *device, uint32_t pasid, struct ioas_object
 		goto out_unlock;
 	rc = check_new(device, pasid, ioas, change);
 	pthread_mutex_unlock(&ctx->attach_lock);
+	leftovers_end(&left.threads); /* of what was tried and taken back */
 	if (rc)
-		return rc;
+		goto out_left;
 	rc = hwpt_paging_new(ctx, ioas, device, 0, true, &none, &made);
 	if (rc)
-		return rc;
+		goto out_left;
 	hwpt = made;
 	pthread_mutex_lock(&ctx->attach_lock);
 	if (!change_automatic(device, pasid, ioas, change, id, &left, &rc)) {
@@ -407,9 +412,10 @@ static int change_ioas(struct device *device, uint32_t pasid, struct ioas_object
 		}
 	}
 	pthread_mutex_unlock(&ctx->attach_lock);
+	leftover_end(&left);
 	if (made)
 		object_abort(&made->common.object);
-	goto out_left;
+	return rc;
 
 out_unlock:
 	pthread_mutex_unlock(&ctx->attach_lock);
@@ -476,7 +482,8 @@ void device_detach(struct device *device, uint32_t pasid)
 {
 	struct ctx *ctx = device->object.ctx;
 	struct group_attachment *attachment;
-	struct leftover left = {0};
+	/* Waits in any case, as another call may have detached it and not waited yet. */
+	struct leftover left = {.threads.epoch = &ctx->epoch};
 
 	pthread_mutex_lock(&ctx->attach_lock);
 	attachment = igroup_attachment(device->igroup, pasid);

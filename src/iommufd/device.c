@@ -17,8 +17,9 @@ static void device_destroy(struct object *object)
 	struct device *device = (struct device *)object;
 	struct ctx *ctx = object->ctx;
 
-	pthread_mutex_lock(&ctx->attach_lock);
+	/* Waits for device threads; nobody else can bind it yet. */
 	iommu_device_own(device->dev, NULL);
+	pthread_mutex_lock(&ctx->attach_lock);
 	device->dev->owner = NULL;
 	igroup_leave(ctx, device);
 	pthread_mutex_unlock(&ctx->attach_lock);

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 static void a_device_belongs_to_one_iommufd_and_a_group_too(void)
@@ -59,6 +60,113 @@ static void unbinding_waits_for_calls_on_the_device(void)
 	fake_device_end(&a);
 	CHECK_EQ(users_of(1), -ENOENT);
 	pthread_join(thread, NULL);
+	end();
+}
+
+struct later {
+	struct fake_device *device;
+	uint32_t id;
+	atomic_bool done;
+	pthread_t thread;
+};
+
+static void *detach_it(void *arg)
+{
+	struct later *later = arg;
+
+	device_detach(later->device->device, NO_PASID);
+	atomic_store(&later->done, true);
+	return NULL;
+}
+
+static void *attach_it(void *arg)
+{
+	struct later *later = arg;
+
+	CHECK(device_attach(later->device->device, NO_PASID, &later->id) == 0);
+	atomic_store(&later->done, true);
+	return NULL;
+}
+
+static void *disown_it(void *arg)
+{
+	struct later *later = arg;
+
+	iommu_device_own(&later->device->dev, NULL);
+	atomic_store(&later->done, true);
+	return NULL;
+}
+
+static void start(struct later *later, void *(*call)(void *))
+{
+	CHECK_EQ(pthread_create(&later->thread, NULL, call, later), 0);
+}
+
+static bool done_in(struct later *later, unsigned ms)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+
+	while (!atomic_load(&later->done) && ms--)
+		nanosleep(&moment, NULL);
+	return atomic_load(&later->done);
+}
+
+static void a_device_that_is_stuck_delays_its_own_detaching_only(void)
+{
+	struct iommu_group groups[2] = {{.id = 1}, {.id = 2}};
+	struct fake_device a, b;
+	struct later detaching = {.device = &a}, again = {.device = &a}, attaching = {.device = &b};
+	struct dma dma;
+
+	begin();
+	fake_device_new(&a, &groups[0]);
+	fake_device_new(&b, &groups[1]);
+	attaching.id = ioas_alloc();
+	CHECK(attach(&a, ioas_alloc()) > 0);
+	dma_init(&dma, &a.dev);
+	dma_begin(&dma);
+	start(&detaching, detach_it);
+	while (iommu_device_domain(&a.dev, NO_PASID))
+		sched_yield();
+	start(&attaching, attach_it);
+	CHECK(done_in(&attaching, 5000));
+	/* What another call has detached may still be in use. */
+	start(&again, detach_it);
+	CHECK(!done_in(&again, 20));
+	CHECK(!atomic_load(&detaching.done));
+	dma_end(&dma);
+	pthread_join(detaching.thread, NULL);
+	pthread_join(again.thread, NULL);
+	pthread_join(attaching.thread, NULL);
+	dma_fini(&dma);
+	fake_device_end(&a);
+	fake_device_end(&b);
+	end();
+}
+
+/* Else who waits for the epoch would not see it. */
+static void a_device_thread_that_is_inside_stays_its_iommufds(void)
+{
+	struct iommu_group group = {.id = 1};
+	struct leftovers left = {0};
+	struct fake_device a;
+	struct later disowning = {.device = &a};
+	struct dma dma;
+
+	begin();
+	fake_device_new(&a, &group);
+	CHECK(attach(&a, ioas_alloc()) > 0);
+	dma_init(&dma, &a.dev);
+	dma_begin(&dma);
+	CHECK_EQ(iommu_device_set(&a.dev, NO_PASID, NULL, &left), 0);
+	CHECK(left.attached);
+	start(&disowning, disown_it);
+	CHECK(!done_in(&disowning, 20));
+	dma_end(&dma);
+	pthread_join(disowning.thread, NULL);
+	leftovers_end(&left);
+	dma_fini(&dma);
+	fake_device_end(&a);
 	end();
 }
 
@@ -710,6 +818,8 @@ int main(void)
 {
 	a_device_belongs_to_one_iommufd_and_a_group_too();
 	unbinding_waits_for_calls_on_the_device();
+	a_device_that_is_stuck_delays_its_own_detaching_only();
+	a_device_thread_that_is_inside_stays_its_iommufds();
 	an_automatic_page_table_lives_as_long_as_it_is_used();
 	an_automatic_page_table_in_use_by_a_call_stays();
 	what_cannot_be_attached_to();
