@@ -125,7 +125,7 @@ struct client_ops {
 
 	/*
 	 * Makes [offset, offset + length) of one of our files memory that clients can map, whole pages, zeroed. The
-	 * region's reference is the caller's. Returns 0, -ENOMEM, -ENFILE.
+	 * region is the caller's to release. Returns 0, -ENOMEM, -ENFILE.
 	 */
 	int (*region_new)(struct client *client, struct file *file, uint64_t offset, uint64_t length,
 			  struct file_region **region);

@@ -19,17 +19,28 @@ struct client;
 struct file;
 struct memory_file;
 
-/* A part of a file that clients can map, whole. client_ops->region_new() makes it. Counted: who made it holds a
- * reference, and who is about to map it another. */
+/*
+ * A part of a file that clients can map, whole. client_ops->region_new() makes it with one reference, its maker's; who
+ * is just mapping it, or asks whether it is mapped, has another one.
+ */
 struct file_region {
 	_Atomic unsigned refs;
 	uint64_t offset, length;
 	void *memory; /* the same bytes in this process */
 	int fd;       /* what a client in this process maps, at fd_offset; -1: it is somebody else's business */
 	uint64_t fd_offset;
-	bool (*mapped)(struct file_region *region); /* does anybody have it mapped? */
-	void (*release)(struct file_region *region);
+	/* Does anybody have it mapped? Asks the system: called without locks. */
+	bool (*mapped)(struct file_region *region);
+	/* Its offset is going to be another region's. May be NULL. */
+	void (*withdraw)(struct file_region *region);
+	void (*release)(struct file_region *region); /* the last reference is gone */
 };
+
+static inline struct file_region *file_region_get(struct file_region *region)
+{
+	atomic_fetch_add_explicit(&region->refs, 1, memory_order_relaxed);
+	return region;
+}
 
 static inline void file_region_put(struct file_region *region)
 {

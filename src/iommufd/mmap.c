@@ -91,7 +91,6 @@ int ctx_mmap_add(struct ctx *ctx, struct client *client, struct object *owner, u
 	return rc;
 }
 
-/* The offsets are taken until the memory is gone, which may be that of the file itself. */
 void ctx_mmap_remove(struct ctx *ctx, struct file_region *region)
 {
 	struct mmaps *mmaps = &ctx->mmaps;
@@ -103,24 +102,43 @@ void ctx_mmap_remove(struct ctx *ctx, struct file_region *region)
 		entry = entry->next;
 	entry->region = NULL;
 	pthread_mutex_unlock(&mmaps->lock);
-	file_region_put(region);
+	/* Nobody finds it any more, and nobody else has its offset yet. */
+	if (region->withdraw)
+		region->withdraw(region);
 	pthread_mutex_lock(&mmaps->lock);
 	take_out(mmaps, entry);
 	pthread_mutex_unlock(&mmaps->lock);
 	free(entry);
+	file_region_put(region);
+}
+
+/* The first region of an owner from an offset on, with a reference; NULL: none. */
+static struct file_region *next_of(struct mmaps *mmaps, uint32_t owner, uint64_t offset)
+{
+	struct file_region *region = NULL;
+
+	pthread_mutex_lock(&mmaps->lock);
+	for (const struct mmap_entry *entry = mmaps->first; entry && !region; entry = entry->next)
+		if (entry->owner->id == owner && entry->region && entry->offset >= offset)
+			region = file_region_get(entry->region);
+	pthread_mutex_unlock(&mmaps->lock);
+	return region;
 }
 
 bool ctx_mmap_busy(struct ctx *ctx, uint32_t owner)
 {
 	struct mmaps *mmaps = &ctx->mmaps;
+	struct file_region *region;
+	uint64_t offset = 0;
 	bool busy = false;
 
 	if (!atomic_load_explicit(&mmaps->count, memory_order_relaxed))
 		return false;
-	pthread_mutex_lock(&mmaps->lock);
-	for (const struct mmap_entry *entry = mmaps->first; entry && !busy; entry = entry->next)
-		busy = entry->owner->id == owner && entry->region && entry->region->mapped(entry->region);
-	pthread_mutex_unlock(&mmaps->lock);
+	while (!busy && (region = next_of(mmaps, owner, offset))) {
+		busy = region->mapped(region);
+		offset = region->offset + region->length;
+		file_region_put(region);
+	}
 	return busy;
 }
 
@@ -152,8 +170,7 @@ int ctx_mmap(struct file *file, struct client *client, uint64_t length, int prot
 	for (entry = ctx->mmaps.first; entry && entry->offset != offset; entry = entry->next)
 		;
 	if (entry && entry->region && entry->length == length && alive(ctx, entry->owner)) {
-		*region = entry->region;
-		atomic_fetch_add_explicit(&entry->region->refs, 1, memory_order_relaxed);
+		*region = file_region_get(entry->region);
 		rc = 0;
 	}
 	pthread_mutex_unlock(&ctx->mmaps.lock);

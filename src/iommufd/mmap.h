@@ -16,7 +16,7 @@ struct mmap_entry;
 struct object;
 
 struct mmaps {
-	pthread_mutex_t lock;     /* guards entries; held while a region is asked whether it is mapped */
+	pthread_mutex_t lock;     /* guards entries */
 	struct mmap_entry *first; /* by offset */
 	_Atomic uint32_t count;
 };

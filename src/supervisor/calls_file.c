@@ -94,8 +94,8 @@ int64_t call_mmap(struct call *call)
 	err = ops->mmap(call->file, &call->client, length, prot, flags, offset, &region);
 	if (err)
 		return err;
-	file_region_put(region);
 	atomic_store(&call->supervisor->mapped, true);
+	file_region_put(region);
 	return CALL_CONTINUE;
 }
 

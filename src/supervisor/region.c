@@ -119,13 +119,17 @@ static bool remote_region_mapped(struct file_region *region)
 	return mapped;
 }
 
+static void remote_region_withdraw(struct file_region *region)
+{
+	(void)!fallocate(remote_of(region)->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)region->offset,
+			 (off_t)region->length);
+}
+
 static void remote_region_release(struct file_region *region)
 {
 	struct remote_region *r = remote_of(region);
 
 	munmap(region->memory, region->length);
-	(void)!fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)region->offset,
-			 (off_t)region->length);
 	close(r->fd);
 	free(r);
 }
@@ -162,6 +166,7 @@ int remote_region_new(struct client *client, struct file *file, uint64_t offset,
 			 .length = length,
 			 .fd = -1,
 			 .mapped = remote_region_mapped,
+			 .withdraw = remote_region_withdraw,
 			 .release = remote_region_release},
 		.supervisor = s,
 		.fd = standin_open_own(s, file),
