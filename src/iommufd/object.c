@@ -96,21 +96,32 @@ bool object_hide(struct object *object)
 	return id_hide(object->slot);
 }
 
+/* How long somebody has waited for the users of an object. */
+struct wait {
+	struct timespec pause;
+	int64_t waited_ns;
+};
+
+#define WAIT_INIT ((struct wait){.pause.tv_nsec = PAUSE_MIN_NS})
+
+static void wait_some(struct wait *wait, uint32_t id)
+{
+	nanosleep(&wait->pause, NULL);
+	if (wait->waited_ns < PATIENCE_NS && wait->waited_ns + wait->pause.tv_nsec >= PATIENCE_NS)
+		log_line("object %u is still used by a call: waiting", id);
+	wait->waited_ns += wait->pause.tv_nsec;
+	if (wait->pause.tv_nsec < PAUSE_MAX_NS)
+		wait->pause.tv_nsec *= 2;
+}
+
 void object_remove(struct object *object, unsigned users, bool bury)
 {
 	struct ctx *ctx = object->ctx;
 	uint32_t id = object->id;
-	struct timespec pause = {.tv_nsec = PAUSE_MIN_NS};
-	int64_t waited_ns = 0;
+	struct wait wait = WAIT_INIT;
 
-	while (id_users(object->slot) > users + 1) {
-		nanosleep(&pause, NULL);
-		if (waited_ns < PATIENCE_NS && waited_ns + pause.tv_nsec >= PATIENCE_NS)
-			log_line("object %u is still used by a call: waiting", id);
-		waited_ns += pause.tv_nsec;
-		if (pause.tv_nsec < PAUSE_MAX_NS)
-			pause.tv_nsec *= 2;
-	}
+	while (id_users(object->slot) > users + 1)
+		wait_some(&wait, id);
 	part(object, NULL);
 	object->ops->destroy(object);
 	if (bury)
@@ -128,13 +139,32 @@ int iommufd_destroy(struct ucmd *ucmd)
 	return destroy(ucmd->ctx, ucmd->client, cmd->id);
 }
 
+/* Stores an object that is still used. */
+static bool destroy_some(struct ctx *ctx, uint32_t *busy)
+{
+	bool some = false;
+
+	*busy = 0;
+	for (uint32_t id = 1; id_table_next(&ctx->objects, &id); id++) {
+		int rc = destroy(ctx, NULL, id);
+
+		some |= !rc;
+		if (rc == -EBUSY)
+			*busy = id;
+	}
+	return some;
+}
+
+/* No call uses an object any more; but an exporter that takes a dma-buf back looks for it in all IOASes. */
 void object_destroy_all(struct ctx *ctx)
 {
-	bool some = true;
+	struct wait wait = WAIT_INIT;
+	uint32_t busy;
+	bool some;
 
-	while (some) {
-		some = false;
-		for (uint32_t id = 1; id_table_next(&ctx->objects, &id); id++)
-			some |= destroy(ctx, NULL, id) == 0;
-	}
+	do {
+		some = destroy_some(ctx, &busy);
+		if (!some && busy)
+			wait_some(&wait, busy);
+	} while (some || busy);
 }

@@ -99,7 +99,7 @@ static inline bool object_put_last(struct object *object)
 /* Destroys an object that was taken out of sight. client: may be NULL. */
 void object_end(struct object *object, struct client *client);
 
-/* Destroys all objects, those without dependants first. */
+/* Destroys all objects, those without dependants first. Waits for who still looks at one. */
 void object_destroy_all(struct ctx *ctx);
 
 int iommufd_destroy(struct ucmd *ucmd);

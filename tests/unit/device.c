@@ -63,6 +63,22 @@ static void unbinding_waits_for_calls_on_the_device(void)
 	end();
 }
 
+/* One who takes a dma-buf back looks at all IOASes. */
+static void closing_waits_for_who_still_looks_at_an_object(void)
+{
+	struct object *ioas;
+	pthread_t thread;
+	uint32_t id;
+
+	begin();
+	id = ioas_alloc();
+	CHECK_EQ(map(id, 0x10000), 0);
+	ioas = object_get(ctx, id, OBJECT_IOAS);
+	CHECK_EQ(pthread_create(&thread, NULL, let_go_later, ioas), 0);
+	end();
+	pthread_join(thread, NULL);
+}
+
 struct later {
 	struct fake_device *device;
 	uint32_t id;
@@ -818,6 +834,7 @@ int main(void)
 {
 	a_device_belongs_to_one_iommufd_and_a_group_too();
 	unbinding_waits_for_calls_on_the_device();
+	closing_waits_for_who_still_looks_at_an_object();
 	a_device_that_is_stuck_delays_its_own_detaching_only();
 	a_device_thread_that_is_inside_stays_its_iommufds();
 	an_automatic_page_table_lives_as_long_as_it_is_used();
