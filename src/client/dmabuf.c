@@ -31,12 +31,26 @@ void dmabuf_leave(struct dmabuf *dmabuf, struct dmabuf_importer *importer)
 	pthread_mutex_unlock(&dmabuf->lock);
 }
 
+static void tell(struct dmabuf_importer *first)
+{
+	for (struct dmabuf_importer *i = first; i; i = i->next) {
+		i->told = !i->hide;
+		i->revoke(i);
+	}
+	for (struct dmabuf_importer *i = first; i; i = i->next) {
+		if (i->told)
+			continue;
+		i->hide(i);
+		for (struct dmabuf_importer *other = i; other; other = other->next)
+			other->told |= other->user == i->user;
+	}
+}
+
 void dmabuf_revoke(struct dmabuf *dmabuf, bool revoked)
 {
 	pthread_mutex_lock(&dmabuf->lock);
 	if (revoked && !dmabuf->revoked)
-		for (struct dmabuf_importer *i = dmabuf->importers; i; i = i->next)
-			i->revoke(i);
+		tell(dmabuf->importers);
 	dmabuf->revoked = revoked;
 	pthread_mutex_unlock(&dmabuf->lock);
 }

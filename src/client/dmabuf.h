@@ -10,10 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* May not call dmabuf_leave() when it is told. */
 struct dmabuf_importer {
-	/* The memory must not be used any more when this returns. Called without the dma-buf's lock held by others; may
-	 * not call dmabuf_leave(). */
+	/* The memory is to be taken back: the importer begins no use of it any more. */
 	void (*revoke)(struct dmabuf_importer *importer);
+	/* Then, once for all importers of the same user, which all know by then: returns when none of them uses the
+	 * memory any more. May be NULL. */
+	void (*hide)(struct dmabuf_importer *importer);
+	const void *user;
+	bool told; /* the dma-buf's own */
 	struct dmabuf_importer *next, **link;
 };
 

@@ -5,6 +5,8 @@
 
 #include "ioas/ioas.h"
 
+struct dmabuf;
+
 /* Waits for something to change, with the lock held, which is dropped meanwhile. */
 void ioas_wait(struct ioas *ioas);
 
@@ -50,8 +52,8 @@ static inline void domains_flush_begin(struct ioas *ioas)
 
 void domains_flush(struct ioas *ioas);
 
-/* Takes away the translations to pages in all IOASes. When it returns no device uses them. */
-void ioas_context_hide(struct ioas_context *context, struct pages *pages);
+/* Takes away the translations to a dma-buf in all IOASes. When it returns no device uses them. */
+void ioas_context_hide(struct ioas_context *context, struct dmabuf *dmabuf);
 
 /*
  * Tells all accesses to drop what they have of an area. With the lock held, which it drops and takes again. They stay

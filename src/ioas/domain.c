@@ -251,8 +251,13 @@ bool ioas_coherent(struct ioas *ioas)
 	return coherent;
 }
 
+static bool is_of(struct pages *pages, const struct dmabuf *dmabuf)
+{
+	return pages->kind == PAGES_DMABUF && pages_file(pages)->dmabuf == dmabuf;
+}
+
 /* The pages were marked as revoked before: what is shown from now on leaves them out. */
-static void hide_pages(struct ioas *ioas, void *arg)
+static void hide_dmabuf(struct ioas *ioas, void *arg)
 {
 	struct range_cursor at;
 
@@ -262,7 +267,7 @@ static void hide_pages(struct ioas *ioas, void *arg)
 		return;
 	}
 	for (bool more = range_map_first(&ioas->areas, 0, UINT64_MAX, &at); more; more = range_map_next(&at))
-		if (((const struct area *)at.range.value)->pages == arg)
+		if (is_of(((const struct area *)at.range.value)->pages, arg))
 			domains_hide(ioas, at.range.start, at.range.last);
 	/* Also where an area was just taken away by somebody who has not flushed yet. */
 	domains_flush_begin(ioas);
@@ -270,10 +275,10 @@ static void hide_pages(struct ioas *ioas, void *arg)
 	domains_flush(ioas);
 }
 
-void ioas_context_hide(struct ioas_context *context, struct pages *pages)
+void ioas_context_hide(struct ioas_context *context, struct dmabuf *dmabuf)
 {
 	if (context->each)
-		context->each(context, hide_pages, pages);
+		context->each(context, hide_dmabuf, dmabuf);
 }
 
 void ioas_context_init(struct ioas_context *context)

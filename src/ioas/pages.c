@@ -64,19 +64,28 @@ static struct dmabuf_mapping *dmabuf_mapping(struct pages *pages)
 	return (struct dmabuf_mapping *)pages;
 }
 
+static struct dmabuf_mapping *of_importer(struct dmabuf_importer *importer)
+{
+	return (struct dmabuf_mapping *)((char *)importer - offsetof(struct dmabuf_mapping, importer));
+}
+
 static void revoke(struct dmabuf_importer *importer)
 {
-	struct dmabuf_mapping *dmabuf =
-		(struct dmabuf_mapping *)((char *)importer - offsetof(struct dmabuf_mapping, importer));
+	atomic_store_explicit(&of_importer(importer)->revoked, true, memory_order_release);
+}
 
-	atomic_store_explicit(&dmabuf->revoked, true, memory_order_release);
-	if (dmabuf->context)
-		ioas_context_hide(dmabuf->context, &dmabuf->mapping.mapping.pages);
+static void hide(struct dmabuf_importer *importer)
+{
+	struct dmabuf_mapping *mapping = of_importer(importer);
+
+	ioas_context_hide(mapping->context, mapping->mapping.file->dmabuf);
 }
 
 static int join(struct dmabuf_mapping *mapping, struct memory_file *file, struct ioas_context *context)
 {
 	mapping->importer.revoke = revoke;
+	mapping->importer.hide = context ? hide : NULL;
+	mapping->importer.user = context;
 	mapping->context = context;
 	atomic_init(&mapping->revoked, false);
 	return dmabuf_join(file->dmabuf, &mapping->importer);

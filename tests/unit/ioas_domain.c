@@ -630,6 +630,23 @@ static void a_revoked_buffer_leaves_the_page_tables_for_good(void)
 	end();
 }
 
+/* However often it is mapped. */
+static void a_buffer_is_looked_for_once(void)
+{
+	begin();
+	memory.client.ops = &dmabuf_client_ops;
+	CHECK_EQ(ioas_add_domain(&ioas, &domain.base), 0);
+	for (iova_t iova = PAGE; iova <= 64 * PAGE; iova += PAGE)
+		CHECK_EQ(map_dmabuf(iova, 0, PAGE), 0);
+	atomic_store(&domain.flushes, 0);
+	dmabuf_revoke(&dmabuf, true);
+	CHECK_EQ(domain.count, 0);
+	CHECK_EQ(atomic_load(&domain.flushes), 1);
+	dmabuf_revoke(&dmabuf, false);
+	ioas_remove_domain(&ioas, &domain.base);
+	end();
+}
+
 int main(void)
 {
 	nothing_is_looked_at_before_there_is_a_domain();
@@ -647,5 +664,6 @@ int main(void)
 	pages_of_a_file_pass_to_another_process();
 	a_file_is_looked_at_when_it_is_pinned();
 	a_revoked_buffer_leaves_the_page_tables_for_good();
+	a_buffer_is_looked_for_once();
 	return check_result();
 }
