@@ -40,6 +40,8 @@ void iommu_device_own(struct iommu_device *device, struct epoch *epoch)
 			epoch_add(epoch, &dma->slot);
 	}
 	device->epoch = epoch;
+	/* What the one owner's device has begun to report is not the next one's. */
+	iommu_faults_clear(device);
 	pthread_mutex_unlock(&device->lock);
 }
 

@@ -48,7 +48,7 @@ int iommu_report_fault(struct iommu_device *device, const struct page_fault *fau
 void fault_group_respond(const struct fault_group *group, uint32_t code);
 void fault_group_answer(struct fault_group *group, uint32_t code);
 
-/* Forgets the partial faults of a device that is going. */
+/* Forgets the partial faults of a device. With its lock held, or when it is going. */
 void iommu_faults_clear(struct iommu_device *device);
 
 #endif

@@ -472,6 +472,30 @@ static void who_polls_is_told(void)
 	end();
 }
 
+static void what_a_device_began_to_report_ends_with_its_iommufd(void)
+{
+	struct fake_hwpt hwpt;
+	struct file *queue;
+	struct fault *fault;
+
+	begin();
+	fault = fault_get(ctx_of(file), fault_alloc(&queue));
+	fake_hwpt_begin(&hwpt, &driver, fault);
+	attach(&one, NO_PASID, &hwpt);
+	CHECK_EQ(report(&one, 0, 0, 1, 0x1000), 0);
+	detach(&one, NO_PASID, &hwpt);
+	device_unbind(one.device);
+	CHECK_EQ(device_bind(ctx_of(file), &one.dev, &fake.client, &one.device), 0);
+	attach(&one, NO_PASID, &hwpt);
+	CHECK_EQ(report(&one, LAST, 0, 1, 0x2000), 0);
+	CHECK_EQ(read_faults(queue, 4 * SIZE), SIZE);
+	CHECK_EQ(record(0)->addr, 0x2000);
+	detach(&one, NO_PASID, &hwpt);
+	file_put(queue);
+	fault_put(fault);
+	end();
+}
+
 int main(void)
 {
 	a_fault_that_nobody_takes_is_invalid_at_once();
@@ -483,5 +507,6 @@ int main(void)
 	a_group_that_is_being_read_can_be_flushed_and_answered();
 	a_device_cannot_keep_memory_without_end();
 	who_polls_is_told();
+	what_a_device_began_to_report_ends_with_its_iommufd();
 	return check_result();
 }
