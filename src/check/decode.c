@@ -115,7 +115,7 @@ static void add_field(const struct call *call, const struct field *field, uint64
 	const char *name = field->name;
 	const char *kind = NULL;
 
-	if (field->kind == OBJECT)
+	if (field->kind == OBJECT && call->kind)
 		kind = call->kind(call->context, (uint32_t)value);
 	if (kind)
 		name = kind;
