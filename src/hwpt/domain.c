@@ -30,6 +30,12 @@ static int domain_map(struct ioas_domain *base, const struct ioas_mapping *mappi
 	return rc;
 }
 
+static int domain_prepare(struct ioas_domain *base, uint64_t count)
+{
+	table_expect(&of_base(base)->table, count);
+	return 0;
+}
+
 static void domain_unmap(struct ioas_domain *base, iova_t start, iova_t last)
 {
 	table_remove(&of_base(base)->table, start, last);
@@ -47,6 +53,7 @@ static void domain_flush(struct ioas_domain *base)
 
 static const struct ioas_domain_ops domain_ops = {
 	.map = domain_map,
+	.prepare = domain_prepare,
 	.unmap = domain_unmap,
 	.split = domain_split,
 	.flush = domain_flush,

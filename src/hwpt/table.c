@@ -10,11 +10,12 @@
 /* A node splits only when it is full, so that this many levels would take longer than anybody has. */
 #define HEIGHT_MAX 16U
 
-/* Nodes that are kept for the next change, and how many are retired before a grace period is worth it. */
-#define SPARES_MAX  48U
+/* How many nodes are retired before a grace period is worth it. */
 #define RETIRED_MAX 64U
 
-_Static_assert(sizeof(struct table_slab) <= TABLE_SLAB_SIZE, "a slab is found by the address of what is in it");
+#define NODES_OF_BLOCK ((TABLE_BLOCK_SIZE - TABLE_BLOCK_HEADER) / sizeof(struct table_node))
+
+_Static_assert(sizeof(struct table_slab) <= TABLE_BLOCK_SIZE, "a slab is found by the address of what is in it");
 
 /* What a slot has, or shall have. */
 struct item {
@@ -89,22 +90,32 @@ static void set_root(struct table *table, struct table_node *root, unsigned heig
 
 static void node_free(struct table *table, struct table_node *node)
 {
-	if (table->spares == SPARES_MAX) {
-		free(node);
-		return;
-	}
 	node->next = table->spare;
 	table->spare = node;
 	table->spares++;
 }
 
-static void retire(struct table *table, struct table_node *node)
+static void nodes_free(struct table *table, struct table_node *node)
 {
-	struct table_node *first = atomic_load_explicit(&table->retired, memory_order_relaxed);
+	for (struct table_node *next; node; node = next) {
+		next = node->next;
+		node_free(table, node);
+	}
+}
+
+/* Adds a node to a chain that others take as a whole. */
+static void push_node(struct table_node *_Atomic *chain, struct table_node *node)
+{
+	struct table_node *first = atomic_load_explicit(chain, memory_order_relaxed);
 
 	do
 		node->next = first;
-	while (!atomic_compare_exchange_weak(&table->retired, &first, node));
+	while (!atomic_compare_exchange_weak(chain, &first, node));
+}
+
+static void retire(struct table *table, struct table_node *node)
+{
+	push_node(&table->retired, node);
 	table->retirements++;
 }
 
@@ -118,23 +129,34 @@ static void reclaim(struct table *table)
 	}
 	if (!table->dying || !epoch_passed(table->epoch, table->period))
 		return;
-	for (struct table_node *node = table->dying, *next; node; node = next) {
-		next = node->next;
-		node_free(table, node);
-	}
+	nodes_free(table, table->dying);
 	table->dying = NULL;
+}
+
+static int nodes_alloc(struct table *table)
+{
+	struct table_block *block = table_memory_take(&table->memory);
+	struct table_node *node = (struct table_node *)((char *)block + TABLE_BLOCK_HEADER);
+
+	if (!block)
+		return -ENOMEM;
+	/* The first is taken first. */
+	for (unsigned i = NODES_OF_BLOCK; i--;)
+		node_free(table, &node[i]);
+	return 0;
 }
 
 /* Makes sure that count nodes can be had. */
 static int reserve(struct table *table, unsigned count)
 {
 	reclaim(table);
+	if (table->spares < count && atomic_load_explicit(&table->recycled_nodes, memory_order_relaxed))
+		nodes_free(table, atomic_exchange(&table->recycled_nodes, NULL));
 	while (table->spares < count) {
-		struct table_node *node = aligned_alloc(_Alignof(struct table_node), sizeof(*node));
+		int rc = nodes_alloc(table);
 
-		if (!node)
-			return -ENOMEM;
-		node_free(table, node);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -393,16 +415,15 @@ static int root_make(struct table *table)
 
 static struct translation *slab_take(struct table *table)
 {
-	struct table_slab *slab = table->slabs;
+	struct table_slab *slab = table->slab;
 	struct translation *translation;
 
 	if (!slab || slab->used == TABLE_SLAB_ROOM) {
-		slab = aligned_alloc(TABLE_SLAB_SIZE, TABLE_SLAB_SIZE);
+		slab = (struct table_slab *)table_memory_take(&table->memory);
 		if (!slab)
 			return NULL;
 		slab->used = 0;
-		slab->next = table->slabs;
-		table->slabs = slab;
+		table->slab = slab;
 	}
 	translation = &slab->translation[slab->used++];
 	atomic_init(&translation->serial, 0);
@@ -617,14 +638,6 @@ static void release_dirty(struct translation_side *side)
 	side->old = NULL;
 }
 
-static void nodes_free(struct table_node *node)
-{
-	for (struct table_node *next; node; node = next) {
-		next = node->next;
-		free(node);
-	}
-}
-
 void table_flush(struct table *table)
 {
 	struct translation *ended = NULL, *tail = NULL;
@@ -635,7 +648,10 @@ void table_flush(struct table *table)
 	if (atomic_load_explicit(&table->retired, memory_order_relaxed))
 		retired = atomic_exchange(&table->retired, NULL);
 	epoch_wait(table->epoch);
-	nodes_free(retired);
+	for (struct table_node *next; retired; retired = next) {
+		next = retired->next;
+		push_node(&table->recycled_nodes, retired);
+	}
 	for (struct translation *t = ended; t; t = translation_side(t)->next) {
 		release_dirty(translation_side(t));
 		tail = t;
@@ -676,6 +692,11 @@ void table_init(struct table *table, struct epoch *epoch)
 	*table = (struct table){.epoch = epoch};
 }
 
+void table_expect(struct table *table, uint64_t count)
+{
+	table_memory_expect(&table->memory, count * (TABLE_BLOCK_SIZE / TABLE_SLAB_ROOM));
+}
+
 static int drop(struct translation *translation, void *arg)
 {
 	(void)arg;
@@ -688,12 +709,5 @@ void table_fini(struct table *table)
 	table_walk(table, 0, UINT64_MAX, drop, NULL);
 	for (struct translation *t = atomic_load(&table->ended); t; t = translation_side(t)->next)
 		release_dirty(translation_side(t));
-	table_remove(table, 0, UINT64_MAX);
-	nodes_free(atomic_load(&table->retired));
-	nodes_free(table->dying);
-	nodes_free(table->spare);
-	for (struct table_slab *slab = table->slabs, *next; slab; slab = next) {
-		next = slab->next;
-		free(slab);
-	}
+	table_memory_fini(&table->memory);
 }

@@ -14,6 +14,7 @@
 #ifndef IOMMUSE_HWPT_TABLE_H
 #define IOMMUSE_HWPT_TABLE_H
 
+#include "hwpt/table_memory.h"
 #include "ioas/domain.h"
 
 #include <stdatomic.h>
@@ -42,11 +43,11 @@ struct translation_side {
 	struct translation *next;         /* of those that ended and wait for flush, or are free */
 };
 
-#define TABLE_SLAB_SIZE (UINT64_C(1) << 14)
-#define TABLE_SLAB_ROOM ((TABLE_SLAB_SIZE - 64) / (sizeof(struct translation) + sizeof(struct translation_side)))
+#define TABLE_SLAB_ROOM                                                                                                \
+	((TABLE_BLOCK_SIZE - 2 * TABLE_BLOCK_HEADER) / (sizeof(struct translation) + sizeof(struct translation_side)))
 
 struct table_slab {
-	struct table_slab *next;
+	struct table_block block;
 	unsigned used;
 	struct translation_side side[TABLE_SLAB_ROOM];
 	struct translation translation[TABLE_SLAB_ROOM];
@@ -54,7 +55,7 @@ struct table_slab {
 
 static inline struct translation_side *translation_side(const struct translation *translation)
 {
-	struct table_slab *slab = (struct table_slab *)((uintptr_t)translation & ~(TABLE_SLAB_SIZE - 1));
+	struct table_slab *slab = (struct table_slab *)((uintptr_t)translation & ~(TABLE_BLOCK_SIZE - 1));
 
 	return &slab->side[translation - slab->translation];
 }
@@ -84,7 +85,8 @@ struct table {
 		uint64_t start, bound;
 	} finger;
 	struct epoch *epoch;
-	struct table_slab *slabs;
+	struct table_memory memory;
+	struct table_slab *slab; /* the last one */
 	struct translation *free;
 	struct table_node *spare;
 	unsigned spares;
@@ -95,6 +97,7 @@ struct table {
 	struct table_node *_Atomic retired;
 	/* What flush takes, and gives back. */
 	struct translation *_Atomic ended, *_Atomic recycled;
+	struct table_node *_Atomic recycled_nodes;
 };
 
 #define TABLE_HEIGHT_MASK UINT64_C(63)
@@ -102,6 +105,9 @@ struct table {
 void table_init(struct table *table, struct epoch *epoch);
 /* No reader can be in it. */
 void table_fini(struct table *table);
+
+/* So many mappings are going to be added. */
+void table_expect(struct table *table, uint64_t count);
 
 /*
  * By the writer. Adds a mapping that meets no other; dirty (may be NULL) passes a reference. Returns 0 or -ENOMEM.
