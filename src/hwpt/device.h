@@ -170,8 +170,58 @@ static inline void dma_end(struct dma *dma)
 	epoch_leave(&dma->slot);
 }
 
-uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
-		       struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault);
+/* By what is not in sight: dma_translate() is for callers. */
+uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+			    struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault);
+
+static inline struct iotlb_entry *iotlb_entry(struct dma *dma, uint32_t pasid, iova_t iova)
+{
+	return &dma->entry[(unsigned)(iova >> 12 ^ iova >> 18 ^ pasid * 7) % IOTLB_ENTRIES];
+}
+
+/* What the mapping's prot must have: IOMMU_IOAS_MAP_WRITEABLE and _READABLE. */
+static inline uint32_t dma_prot(enum dma_access access)
+{
+	return (access & DMA_WRITE) | (access & DMA_READ) << 2;
+}
+
+/* One run that the IOTLB has. */
+static inline bool dma_translate_cached(struct dma *dma, const struct attached *attached, uint32_t pasid, iova_t iova,
+					uint64_t length, enum dma_access access, struct dma_run *run)
+{
+	const struct iotlb_entry *entry = iotlb_entry(dma, pasid, iova);
+	const struct translation *translation = entry->translation;
+	const struct ioas_mapping *mapping;
+
+	if (!attached || entry->attachment != attached->serial || atomic_load(&translation->serial) != entry->serial)
+		return false;
+	mapping = &translation->mapping;
+	if (iova < mapping->start || iova > mapping->last || length - 1 > mapping->last - iova || !mapping->host ||
+	    (mapping->prot & dma_prot(access)) != dma_prot(access))
+		return false;
+	if (access & DMA_WRITE && atomic_load_explicit(&attached->paging->tracking, memory_order_acquire))
+		return false;
+	run->length = length;
+	run->host = mapping->host + (iova - mapping->start);
+	run->hold = mapping->hold;
+	run->mm = NULL;
+	return true;
+}
+
+static inline uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length,
+				     enum dma_access access, struct dma_run *run, size_t room, size_t *count,
+				     struct dma_fault *fault)
+{
+	if (__builtin_expect(pasid == NO_PASID && room &&
+				     dma_translate_cached(dma, atomic_load(&dma->device->attachment), pasid, iova,
+							  length, access, run),
+			     1)) {
+		*count = 1;
+		fault->reason = 0;
+		return length;
+	}
+	return dma_translate_anew(dma, pasid, iova, length, access, run, room, count, fault);
+}
 
 /*
  * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, each in its own begin and

@@ -39,11 +39,6 @@ static void report(const struct dma *dma, const struct dma_fault *fault, uint64_
 
 /* Translations. */
 
-static inline unsigned iotlb_index(uint32_t pasid, iova_t iova)
-{
-	return (unsigned)(iova >> 12 ^ iova >> 18 ^ pasid * 7) % IOTLB_ENTRIES;
-}
-
 static inline bool covers(const struct translation *translation, iova_t iova)
 {
 	return iova >= translation->mapping.start && iova <= translation->mapping.last;
@@ -66,7 +61,7 @@ static struct translation *iotlb_fill(const struct attached *attachment, iova_t 
 static inline struct translation *lookup(struct dma *dma, const struct attached *attachment, uint32_t pasid,
 					 iova_t iova)
 {
-	struct iotlb_entry *entry = &dma->entry[iotlb_index(pasid, iova)];
+	struct iotlb_entry *entry = iotlb_entry(dma, pasid, iova);
 	struct translation *translation = entry->translation;
 
 	if (entry->attachment == attachment->serial && atomic_load(&translation->serial) == entry->serial &&
@@ -148,49 +143,14 @@ static uint64_t translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t
 	return done;
 }
 
-/* What the mapping's prot must have. */
-static inline uint32_t needed(enum dma_access access)
+_Static_assert(IOMMU_IOAS_MAP_WRITEABLE == (int)DMA_WRITE, "the same bit");
+_Static_assert(IOMMU_IOAS_MAP_READABLE == (int)DMA_READ << 2, "shifted");
+
+uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+			    struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
 {
-	_Static_assert((int)IOMMU_IOAS_MAP_WRITEABLE == (int)DMA_WRITE, "the same bit");
-	_Static_assert((int)IOMMU_IOAS_MAP_READABLE == (int)DMA_READ << 2, "shifted");
-	return (access & DMA_WRITE) | (access & DMA_READ) << 2;
-}
+	uint64_t done = translate(dma, pasid, iova, length, access, run, room, count, fault);
 
-/* One run that the IOTLB has. */
-static inline bool translate_cached(const struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length,
-				    enum dma_access access, struct dma_run *run)
-{
-	const struct attached *attached = attached_of(dma->device, pasid);
-	const struct iotlb_entry *entry = &dma->entry[iotlb_index(pasid, iova)];
-	const struct translation *translation = entry->translation;
-	const struct ioas_mapping *mapping;
-
-	if (!attached || entry->attachment != attached->serial || atomic_load(&translation->serial) != entry->serial)
-		return false;
-	mapping = &translation->mapping;
-	if (iova < mapping->start || iova > mapping->last || length - 1 > mapping->last - iova || !mapping->host ||
-	    (mapping->prot & needed(access)) != needed(access))
-		return false;
-	if (access & DMA_WRITE && atomic_load_explicit(&attached->paging->tracking, memory_order_acquire))
-		return false;
-	run->length = length;
-	run->host = mapping->host + (iova - mapping->start);
-	run->hold = mapping->hold;
-	run->mm = NULL;
-	return true;
-}
-
-uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
-		       struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
-{
-	uint64_t done;
-
-	if (__builtin_expect(room && translate_cached(dma, pasid, iova, length, access, run), 1)) {
-		*count = 1;
-		fault->reason = 0;
-		return length;
-	}
-	done = translate(dma, pasid, iova, length, access, run, room, count, fault);
 	if (__builtin_expect(fault->reason, 0))
 		report(dma, fault, length - done);
 	return done;
