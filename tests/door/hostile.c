@@ -4,10 +4,11 @@
  * call, descriptors that are closed and replaced during it, and things that nobody does to a device file. No answer is
  * checked but that there is one, and that a well-behaved context is served afterwards.
  */
-#include "door.h"
+#include "mock.h"
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -84,7 +85,7 @@ static uint32_t some_word(uint64_t *random)
 	case 6:
 		return (uint32_t)(random_next(random) % 80);
 	case 7:
-		return 0x1000u << random_next(random) % 8;
+		return 0x1000u << random_next(random) % 14;
 	default:
 		return (uint32_t)(random_next(random) % 4);
 	}
@@ -108,19 +109,48 @@ static unsigned long some_command(uint64_t *random)
 		return (uint32_t)(random_next(random) << 16) | CMD(random_next(random) % 256);
 	if (n == 2)
 		return CMD(0x64 + random_next(random) % 32);
+	if (n < 7)
+		return CMD(IOMMU_TEST);
 	return CMD(0x80 + random_next(random) % 0x15);
 }
 
-static void write_argument(const struct attack *a, uint64_t at, uint64_t *random)
+/* The size that a structure has, most often. */
+static uint32_t size_for(unsigned long command, uint64_t *random)
+{
+	static const uint8_t sizes[] = {8,  12, 24, 48, 32, 40, 24, 24, 16, 56, 48,
+					16, 56, 32, 16, 40, 40, 24, 8,  32, 40};
+	unsigned long number = command % 256 - IOMMU_DESTROY;
+
+	if (random_next(random) % 4 == 0)
+		return some_size(random);
+	return command == CMD(IOMMU_TEST) ? 68 : number < sizeof(sizes) ? sizes[number] : 40;
+}
+
+static void write_argument(const struct attack *a, uint64_t at, unsigned long command, uint64_t *random)
 {
 	uint64_t base = address((const void *)a->buffer);
 	uint64_t first = (at - base) / 4;
 
 	if (at < base || at > base + BUFFER - 128)
 		return;
-	atomic_store(&a->buffer[first], random_next(random) % 4 ? 40 : some_size(random));
+	atomic_store(&a->buffer[first], size_for(command, random));
 	for (uint64_t i = 1; i < 18; i++)
 		atomic_store(&a->buffer[first + i], some_word(random));
+	if (command == CMD(IOMMU_TEST))
+		atomic_store(&a->buffer[first + 1], (uint32_t)(random_next(random) % 25));
+}
+
+/* What is done to queues, most of all. */
+static void read_or_write(int fd, uint64_t at, uint64_t *random)
+{
+	void *memory = (void *)(uintptr_t)at;
+	size_t count = random_next(random) % 4 ? random_next(random) % 100 : some_size(random);
+
+	fcntl(fd, F_SETFL, O_NONBLOCK); /* a queue, or anything that was put in its place */
+	if (random_next(random) % 2)
+		(void)!read(fd, memory, count);
+	else
+		(void)!write(fd, memory, count < BUFFER ? count : BUFFER);
 }
 
 static void *calls_at_random(void *arg)
@@ -130,9 +160,14 @@ static void *calls_at_random(void *arg)
 
 	for (unsigned long i = 0; i < a->calls; i++) {
 		uint64_t at = some_address(a, &random) & ~(random_next(&random) % 4 ? 3ull : 0ull);
+		unsigned long command = some_command(&random);
+		int fd = some_fd(&random);
 
-		write_argument(a, at & ~3ull, &random);
-		ioctl(some_fd(&random), some_command(&random), at);
+		write_argument(a, at & ~3ull, command, &random);
+		if (random_next(&random) % 16 == 0 && fd >= FIRST_FD)
+			read_or_write(fd, at, &random);
+		else
+			ioctl(fd, command, at);
 		if (i % 512 == 0) /* queues that the calls made */
 			close_range(FIRST_FD + FDS, ~0u, 0);
 	}
@@ -148,6 +183,34 @@ static void *changes_arguments(void *arg)
 		atomic_store(&a->buffer[random_next(&random) % (BUFFER / 4)],
 			     random_next(&random) % 8 ? some_word(&random) : some_size(&random));
 	return NULL;
+}
+
+/* With an IOAS, and a device on it where there are any. */
+static int open_with_device(void)
+{
+	struct iommu_test cmd = {.op = OP_MOCK_DOMAIN, .id = 1};
+	int fd = open(DEV_IOMMU, O_RDWR);
+
+	if (fd < 0)
+		return fd;
+	ioas_alloc(fd);
+	test_op(fd, &cmd);
+	return fd;
+}
+
+/* Something else that a context makes, or a negative number. */
+static int some_queue(int fd, uint64_t *random)
+{
+	uint32_t id;
+
+	switch (random_next(random) % 3) {
+	case 0:
+		return (int)access_new(fd, 1);
+	case 1:
+		return (int)dmabuf_new(fd, 0);
+	default:
+		return (int)fault_queue_alloc(fd, &id);
+	}
 }
 
 static void *changes_descriptors(void *arg)
@@ -172,10 +235,11 @@ static void *changes_descriptors(void *arg)
 		case 3:
 			fd = open(DEV_VFIO, O_RDONLY);
 			break;
+		case 4:
+			fd = some_queue(FIRST_FD + (int)(random_next(&random) % FDS), &random);
+			break;
 		default:
-			fd = open(DEV_IOMMU, O_RDWR);
-			if (fd >= 0)
-				ioas_alloc(fd);
+			fd = open_with_device();
 		}
 		if (fd >= 0) {
 			dup2(fd, number);
@@ -343,6 +407,179 @@ static void flood_of_objects(struct test *t)
 	}
 }
 
+/* As many of something as there are descriptors for, and again when they are closed. */
+static void flood(struct test *t, int (*make)(int fd))
+{
+	enum { MOST = 3000 };
+	struct rlimit limit;
+	struct device d;
+	int fds[MOST];
+	int count;
+
+	if (!begin_with_device(t, &d))
+		return;
+	SAME(t, ERR(getrlimit(RLIMIT_NOFILE, &limit)), 0);
+	limit.rlim_cur = limit.rlim_max < MOST + 20 ? limit.rlim_max : MOST + 20;
+	SAME(t, ERR(setrlimit(RLIMIT_NOFILE, &limit)), 0);
+	for (count = 0; count < MOST; count++) {
+		fds[count] = make(d.fd);
+		if (fds[count] < 0)
+			break;
+	}
+	if (count < MOST && fds[count] != -EMFILE && fds[count] != -ENFILE)
+		test_fail(t, "number %d: %s", count, strerrorname_np(-fds[count]));
+	CHECK(t, count >= 100);
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	CHECK(t, make(d.fd) >= 0);
+	FRESH(t, open_iommu());
+}
+
+static int make_access(int fd)
+{
+	return (int)access_new(fd, 1);
+}
+
+static int make_dmabuf(int fd)
+{
+	return (int)dmabuf_new(fd, 0);
+}
+
+static int make_queue(int fd)
+{
+	uint32_t id;
+
+	return (int)fault_queue_alloc(fd, &id);
+}
+
+static void flood_of_accesses(struct test *t)
+{
+	flood(t, make_access);
+}
+
+static void flood_of_dmabufs(struct test *t)
+{
+	flood(t, make_dmabuf);
+}
+
+static void flood_of_queues(struct test *t)
+{
+	flood(t, make_queue);
+}
+
+/* A device at work: page tables come and go, accesses copy, faults are read and answered. */
+
+enum { WORKERS = 4, WORK_PAGES = 64 };
+
+struct work {
+	struct device device;
+	int access, queue, report; /* a byte for each round goes to report */
+	uint32_t fault_id;
+	char *memory;
+};
+
+static void work_on_tables(struct work *w)
+{
+	long hwpt = hwpt_alloc(&w->device, w->device.ioas, FAULT_ID_VALID, w->fault_id);
+
+	if (hwpt < 0)
+		return;
+	attach(&w->device, (uint32_t)hwpt);
+	attach(&w->device, w->device.ioas);
+	object_destroy(w->device.fd, (uint32_t)hwpt);
+}
+
+static void work_on_accesses(struct work *w, bool write)
+{
+	struct iommu_test cmd = {.op = OP_ACCESS_RW,
+				 .id = (uint32_t)w->access,
+				 .q = {FIRST_IOVA, WORK_PAGES * PAGE, address(w->memory + WORK_PAGES * PAGE), write}};
+
+	test_op(w->device.fd, &cmd);
+}
+
+static void work_on_faults(struct work *w)
+{
+	uint32_t answer[2] = {0};
+	char record[FAULT_RECORD];
+
+	page_fault(&w->device, 1);
+	if (read(w->queue, record, sizeof(record)) != sizeof(record))
+		return;
+	memcpy(answer, record + FAULT_RECORD - sizeof(uint32_t), sizeof(uint32_t));
+	(void)!write(w->queue, answer, sizeof(answer));
+}
+
+static void work_on_maps(struct work *w)
+{
+	ioas_map(w->device.fd, w->device.ioas, w->memory, WORK_PAGES * PAGE, FIRST_IOVA);
+	ioas_unmap(w->device.fd, w->device.ioas, FIRST_IOVA, WORK_PAGES * PAGE);
+}
+
+static void *worker(void *arg)
+{
+	static _Atomic unsigned number;
+	const unsigned me = atomic_fetch_add(&number, 1) % WORKERS;
+	struct work *w = arg;
+
+	for (unsigned i = 0;; i++) {
+		if (me == 0)
+			work_on_tables(w);
+		else if (me == 1)
+			work_on_accesses(w, i % 2);
+		else if (me == 2)
+			work_on_faults(w);
+		else
+			work_on_maps(w);
+		tell(w->report);
+	}
+	return NULL;
+}
+
+static void work_until_killed(struct test *t, int report)
+{
+	struct work w = {.report = report};
+	pthread_t thread;
+
+	if (!begin_with_device(t, &w.device))
+		_exit(1);
+	w.memory = mmap(NULL, 2 * WORK_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	w.access = (int)access_new(w.device.fd, w.device.ioas);
+	w.queue = (int)fault_queue_alloc(w.device.fd, &w.fault_id);
+	fcntl(w.queue, F_SETFL, O_NONBLOCK);
+	for (int i = 1; i < WORKERS; i++)
+		pthread_create(&thread, NULL, worker, &w);
+	worker(&w);
+}
+
+static void killed_at_work(struct test *t)
+{
+	uint64_t random = t->seed;
+	struct device d;
+
+	if (!begin_with_device(t, &d))
+		return;
+	for (unsigned long i = 0; i < t->rounds / 2 + 1; i++) {
+		uint64_t rounds = random_next(&random) % 60;
+		int report[2];
+		pid_t pid;
+
+		SAME(t, ERR(pipe(report)), 0);
+		pid = fork();
+		if (pid == 0) {
+			close(report[0]);
+			work_until_killed(t, report[1]);
+		}
+		close(report[1]);
+		for (bool alive = true; rounds && alive; rounds--)
+			alive = hear(report[0]);
+		kill(pid, SIGKILL);
+		SAME(t, wait_for(pid), -SIGKILL);
+		close(report[0]);
+	}
+	FRESH(t, open_iommu());
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -352,6 +589,10 @@ int main(int argc, char **argv)
 		{"change_of_mode", change_of_mode},
 		{"flood_of_descriptors", flood_of_descriptors},
 		{"flood_of_objects", flood_of_objects},
+		{"flood_of_accesses", flood_of_accesses},
+		{"flood_of_dmabufs", flood_of_dmabufs},
+		{"flood_of_queues", flood_of_queues},
+		{"killed_at_work", killed_at_work},
 	};
 
 	return TEST_MAIN(argc, argv, cases);
