@@ -32,9 +32,10 @@
 struct remote_mm {
 	struct mm base;
 	struct supervisor *supervisor;
-	bool opened;
-	int mem;             /* /proc/PID/mem: reads nothing once the memory is gone; -1: it could not be opened */
-	int maps;            /* /proc/PID/maps, or -ENFILE or -EFAULT */
+	bool opened;         /* what could not be opened for want of descriptors is tried again; under the lock */
+	bool account_opened; /* or cannot be: what is pinned already is counted nowhere */
+	_Atomic int mem;     /* /proc/PID/mem: reads nothing once the memory is gone; or -ENFILE or -EFAULT */
+	_Atomic int maps;    /* /proc/PID/maps, or the same */
 	struct share *share; /* --pin=share; else NULL */
 	struct mounts mounts;
 	_Atomic uint64_t limit; /* RLIMIT_MEMLOCK in pages, as last seen */
@@ -240,7 +241,7 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 	mm->base.serial = ++s->mm_serial;
 	mm->base.pid = pid;
 	mm->supervisor = s;
-	mm->mem = -1;
+	mm->mem = -EFAULT;
 	mm->maps = -EFAULT;
 	if (s->pin == PIN_SHARE)
 		mm->share = share_new();
@@ -273,8 +274,12 @@ static void open_account(struct remote_mm *mm, pid_t tid)
 
 void remote_mm_open(struct remote_mm *mm, pid_t tid)
 {
-	mm->opened = true;
-	mm->mem = open_proc(tid, "mem", O_RDWR);
-	mm->maps = open_proc(tid, "maps", O_RDONLY);
-	open_account(mm, tid);
+	if (mm->mem < 0)
+		mm->mem = open_proc(tid, "mem", O_RDWR);
+	if (mm->maps < 0)
+		mm->maps = open_proc(tid, "maps", O_RDONLY);
+	if (!mm->account_opened)
+		open_account(mm, tid);
+	mm->account_opened = true;
+	mm->opened = mm->mem != -ENFILE && mm->maps != -ENFILE;
 }
