@@ -135,12 +135,15 @@ int process_status(pid_t pid, const char *field, int base, uint64_t *value)
 	status = fopen(path, "re");
 	if (!status)
 		return -errno;
+	errno = 0;
 	while (err && getline(&line, &room, status) > 0) {
 		if (!strncmp(line, field, length) && line[length] == ':') {
 			*value = strtoull(line + length + 1, NULL, base);
 			err = 0;
 		}
 	}
+	if (err && errno == ENOMEM)
+		err = -ENOMEM;
 	free(line);
 	fclose(status);
 	return err;
@@ -389,7 +392,7 @@ int process_identify(struct supervisor *s, struct call *call, int fd)
 			err = thread_new(s, call->n.tid, &thread);
 		}
 		if (err || !thread)
-			return err == -EMFILE ? -ENFILE : err;
+			return err == -EMFILE || err == -ENOSPC ? -ENFILE : err;
 		if (fd >= 0)
 			err = stat_fd(thread->fd_dir, fd, &call->stat);
 	} else if (t->newest != thread) {
