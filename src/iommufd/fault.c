@@ -18,8 +18,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-/* Groups of a queue that are not answered; what comes when there are so many is answered INVALID. */
-#define GROUPS_MAX (UINT32_C(1) << 16)
+/* Faults of a queue that are not answered; a group that would make them more is answered INVALID. */
+#define FAULTS_MAX (UINT32_C(1) << 16)
 
 #define RECORD_SIZE sizeof(struct iommu_hwpt_pgfault)
 
@@ -32,7 +32,7 @@ struct fault {
 	struct group_list queued;
 	struct group_list delivered; /* or being read: those with cookies */
 	struct id_table cookies;     /* struct fault_group */
-	uint32_t groups;
+	uint32_t faults;             /* in all of these */
 };
 
 static struct fault *fault_of(struct file *file)
@@ -91,7 +91,7 @@ static void free_groups(struct fault_group *group)
 static struct fault_group *answer(struct fault *fault, struct fault_group *group, uint32_t code)
 {
 	fault_group_respond(group, code);
-	fault->groups--;
+	fault->faults -= group->count;
 	if (!group->reading)
 		return group;
 	group->answered = true;
@@ -105,8 +105,8 @@ struct file *fault_queue_group(struct domain *domain, struct fault_group *group)
 	struct file *changed = NULL;
 
 	pthread_mutex_lock(&fault->queue.lock);
-	if (fault->groups < GROUPS_MAX) {
-		fault->groups++;
+	if (group->count <= FAULTS_MAX - fault->faults) {
+		fault->faults += group->count;
 		group->device_id = device->object.id;
 		insert(&fault->queued, fault->queued.end, group);
 		group = NULL;

@@ -406,6 +406,7 @@ static void a_device_cannot_keep_memory_without_end(void)
 	struct fake_hwpt hwpt;
 	struct file *queue;
 	struct fault *fault;
+	unsigned answers;
 
 	begin();
 	fault = fault_get(ctx_of(file), fault_alloc(&queue));
@@ -426,6 +427,16 @@ static void a_device_cannot_keep_memory_without_end(void)
 	CHECK_EQ(report(&one, LAST, 0, 8, 0), 0);
 	check_answer(&one, 1, NO_PASID, 8, IOMMUFD_PAGE_RESP_INVALID);
 	detach(&one, NO_PASID, &hwpt);
+	/* Of large groups there are fewer. */
+	attach(&one, NO_PASID, &hwpt);
+	answers = one.answers;
+	for (uint32_t i = 1; i <= 1U << 16; i++)
+		CHECK_EQ(report(&one, i % 1024 ? 0 : LAST, 0, 9, 0), 0);
+	CHECK_EQ(one.answers, answers);
+	CHECK_EQ(report(&one, LAST, 0, 10, 0), 0);
+	CHECK_EQ(one.answers, answers + 1);
+	detach(&one, NO_PASID, &hwpt);
+	CHECK_EQ(one.answers, answers + 1 + 64);
 	fault_put(fault);
 	file_put(queue);
 	end();
