@@ -50,6 +50,9 @@ static int paging_get(struct ucmd *ucmd, struct hwpt_paging **hwpt)
 	return -EINVAL;
 }
 
+/* At most so much is compared at once, so that with the rest of its pages it is a number. */
+#define STRETCH_MAX (UINT64_C(1) << 40)
+
 /* Compares as much as both sides have in one stretch; stores how much that is. */
 static int check_stretch(struct paging_domain *domain, struct mm *mm, struct memory_query *query, iova_t iova,
 			 uint64_t va, uint64_t *length)
@@ -96,7 +99,7 @@ int test_md_check_map(struct ucmd *ucmd)
 	if (rc)
 		return rc;
 	while (length && !rc) {
-		uint64_t stretch = length;
+		uint64_t stretch = length < STRETCH_MAX ? length : STRETCH_MAX;
 
 		rc = check_stretch(&hwpt->domain, mm, &query, iova, va, &stretch);
 		iova += stretch;

@@ -435,6 +435,53 @@ static void counting_pins_keeps_nobody_from_opening(void)
 	free(fake);
 }
 
+/* Has all memory that there can be. */
+static int pin_anything(struct mm *mm, struct memory_query *query, uaddr_t va, uint64_t length, bool write,
+			struct memory_run *run)
+{
+	(void)mm;
+	(void)query;
+	(void)write;
+	CHECK(length && !(length & ~PAGE_MASK) && !(va.va & ~PAGE_MASK));
+	*run = (struct memory_run){.length = length};
+	return length ? 0 : -EFAULT;
+}
+
+static long fake_op(struct file *file, struct fake *fake, uint32_t number, struct iommu_test_cmd *cmd)
+{
+	long rc;
+
+	cmd->size = sizeof(*cmd);
+	cmd->op = number;
+	memcpy(fake->memory, cmd, sizeof(*cmd));
+	rc = file->ops->ioctl(file, &fake->client, IOMMU_TEST_CMD, fake_at(fake, 0));
+	memcpy(cmd, fake->memory, sizeof(*cmd));
+	return rc;
+}
+
+static void all_addresses_can_be_compared(void)
+{
+	const struct mm_ops ops = {.pin = pin_anything};
+	struct iommu_ioas_alloc ioas = {.size = sizeof(ioas)};
+	struct iommu_test_cmd cmd = {.id = 1};
+	struct fake *fake = malloc(sizeof(*fake));
+	struct file *file;
+
+	fake_init(fake);
+	fake->mm.ops = &ops;
+	CHECK_EQ(selftest_new(&config.selftest_state), 0);
+	CHECK_EQ(iommufd_open(&config, false, &file), 0);
+	memcpy(fake->memory, &ioas, sizeof(ioas));
+	CHECK_EQ(file->ops->ioctl(file, &fake->client, IOMMU_IOAS_ALLOC, fake_at(fake, 0)), 0);
+	CHECK_EQ(fake_op(file, fake, IOMMU_TEST_OP_MOCK_DOMAIN, &cmd), 0);
+	cmd = (struct iommu_test_cmd){.id = cmd.mock_domain.out_hwpt_id,
+				      .check_map = {.iova = IOVA, .length = -(uint64_t)MOCK_PAGE_SIZE}};
+	CHECK_EQ(fake_op(file, fake, IOMMU_TEST_OP_MD_CHECK_MAP, &cmd), -EINVAL); /* nothing is mapped */
+	file_put(file);
+	selftest_free(config.selftest_state);
+	free(fake);
+}
+
 int main(void)
 {
 	ops_that_are_not_there();
@@ -450,5 +497,6 @@ int main(void)
 	a_dma_buf_can_be_revoked();
 	what_is_marked_is_dirty();
 	counting_pins_keeps_nobody_from_opening();
+	all_addresses_can_be_compared();
 	return check_result();
 }
