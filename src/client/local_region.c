@@ -40,9 +40,11 @@ static bool local_region_mapped(struct file_region *region)
 	size_t room = 0;
 
 	if (!maps)
-		return false;
+		return true; /* so that nothing changes */
+	errno = 0;
 	while (!mapped && getline(&line, &room, maps) > 0)
 		mapped = line_shows(line, (struct local_region *)region);
+	mapped |= errno == ENOMEM;
 	free(line);
 	fclose(maps);
 	return mapped;

@@ -35,6 +35,13 @@ static struct remote_region *remote_of(struct file_region *region)
 	return (struct remote_region *)region;
 }
 
+/* Is it we who lack what it takes to look? Then the answer is the one that changes nothing. */
+static bool is_own_shortage(void)
+{
+	return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
+/* 0: it has none, or is gone; -1: that cannot be told now. */
 static pid_t parent_of(pid_t pid)
 {
 	char line[512];
@@ -46,7 +53,7 @@ static pid_t parent_of(pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	f = fopen(path, "re");
 	if (!f)
-		return 0;
+		return is_own_shortage() ? -1 : 0;
 	/* A name may have brackets: what follows the last one counts. */
 	end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
 	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
@@ -61,7 +68,7 @@ static bool is_below_us(pid_t pid)
 
 	for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++) {
 		pid = parent_of(pid);
-		if (pid == self)
+		if (pid == self || pid < 0)
 			return true;
 	}
 	return false;
@@ -91,9 +98,11 @@ static bool mapped_by(const struct remote_region *r, pid_t pid)
 	snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
 	maps = fopen(path, "re");
 	if (!maps)
-		return false;
+		return is_own_shortage();
+	errno = 0;
 	while (!mapped && getline(&line, &room, maps) > 0)
 		mapped = line_shows(line, r);
+	mapped |= errno == ENOMEM;
 	free(line);
 	fclose(maps);
 	return mapped;
@@ -109,6 +118,7 @@ static bool remote_region_mapped(struct file_region *region)
 	if (!atomic_load(&r->supervisor->mapped))
 		return false;
 	proc = opendir("/proc");
+	mapped = !proc;
 	while (proc && !mapped && (entry = readdir(proc))) {
 		pid_t pid = (pid_t)atoi(entry->d_name);
 

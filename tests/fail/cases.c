@@ -4,6 +4,7 @@
 #include "cases.h"
 #include "set_ups.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -341,6 +342,16 @@ static void hw_info_long(struct world *w, struct outcome *out)
 	memcpy(out->stored, info, sizeof(out->stored));
 }
 
+/* EBUSY is what it shall answer. */
+static void destroy_mapped(struct world *w, struct outcome *out)
+{
+	destroy_viommu(w, out);
+	if (out->rc == 0)
+		out->rc = -ENOTRECOVERABLE;
+	if (out->rc == -EBUSY)
+		out->rc = 0;
+}
+
 static void close_it(struct world *w, struct outcome *out)
 {
 	out->rc = world_close(w, w->fd);
@@ -471,6 +482,7 @@ const struct sweep iommufd_sweeps[] = {
 	{"DESTROY of an IOAS with areas of another", spaces_shared, destroy_other, 0},
 	{"DESTROY of a nested page table", nested_loose, destroy_nested, 0},
 	{"DESTROY of a vIOMMU", virtual, destroy_viommu, 0},
+	{"DESTROY of a vIOMMU whose region is mapped", virtual_mapped, destroy_mapped, 0},
 	{"DESTROY of a vDevice", virtual_device, destroy_vdevice, 0},
 	{"DESTROY of a hardware queue", queued, destroy_hw_queue, 0},
 	{"read of faults", faults_waiting, read_fault, 0},

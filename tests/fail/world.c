@@ -52,6 +52,8 @@ void world_free(struct world *w)
 {
 	const int fds[] = {w->fault_fd, w->veventq_fd, w->access, w->dmabuf, w->fd};
 
+	if (w->region)
+		munmap(w->region, 2 * PAGE);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			world_close(w, fds[i]);
@@ -153,6 +155,11 @@ void with_viommu(struct world *w)
 	must(CALL(w, IOMMU_VIOMMU_ALLOC, &cmd), "VIOMMU_ALLOC");
 	w->viommu = cmd.out_viommu_id;
 	w->region_offset = data.out_mmap_offset;
+}
+
+void with_region_mapped(struct world *w)
+{
+	must(world_map(w, w->fd, 2 * PAGE, w->region_offset, &w->region), "mmap of a region");
 }
 
 void with_vdevice(struct world *w)

@@ -25,6 +25,7 @@ struct world {
 	uint32_t nested, viommu, vdevice, fault, veventq, hw_queue, pin;
 	int fault_fd, veventq_fd, access, dmabuf;
 	uint64_t region_offset; /* of the vIOMMU, two pages */
+	void *region;           /* where it is mapped, or NULL */
 };
 
 enum { PAGES = 64, SHARED = 48 };
@@ -73,6 +74,7 @@ void with_map_file(struct world *w);   /* two pages at APERTURE + 16 pages */
 void with_device(struct world *w);     /* attached to an automatic page table */
 void with_parent(struct world *w);     /* hwpt is a nesting parent */
 void with_viommu(struct world *w);     /* with a region */
+void with_region_mapped(struct world *w);
 void with_vdevice(struct world *w);
 void with_loose_nested(struct world *w); /* behind the vIOMMU */
 void with_nested(struct world *w);       /* the same, and the device is attached to it */
