@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -29,8 +30,11 @@ struct local_mm {
 	bool trusted;
 	struct holds *holds;
 	struct mounts mounts;
-	pthread_mutex_t lock; /* guards what follows; a leaf */
-	int maps;             /* /proc/self/maps of the process pid, which fork() changes; -1: not open */
+	pthread_mutex_t lock; /* guards what follows while it changes; a leaf */
+	int maps;             /* /proc/self/maps of this process; -1: not open */
+	/* Is maps this process's? A page of its own, which fork() gives to the child as zeroes; NULL: ask who we are.
+	 */
+	atomic_bool *ours;
 	pid_t pid;
 };
 
@@ -71,23 +75,51 @@ size_t local_mm_copy(void *dst, const void *src, size_t n)
 	return copy_pages(dst, src, n);
 }
 
+static bool maps_are_ours(const struct local_mm *mm)
+{
+	if (mm->ours)
+		return atomic_load_explicit(mm->ours, memory_order_acquire);
+	return mm->maps >= 0 && mm->pid == getpid();
+}
+
+/* A child may have closed its parent's descriptors: the number is not ours any more. With the lock held. */
+static int open_maps(struct local_mm *mm)
+{
+	if (maps_are_ours(mm))
+		return mm->maps;
+	mm->maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	mm->pid = getpid();
+	if (mm->maps >= 0 && mm->ours)
+		atomic_store_explicit(mm->ours, true, memory_order_release);
+	return mm->maps;
+}
+
 /* Returns a descriptor, or -ENFILE, or -EFAULT: there is no /proc. */
 static int maps_of(struct local_mm *mm)
 {
-	const pid_t pid = getpid();
 	int maps;
 
+	/* Once they are ours, they do not change. */
+	if (mm->ours && maps_are_ours(mm))
+		return mm->maps;
 	pthread_mutex_lock(&mm->lock);
-	/* A child may have closed its parent's descriptors: the number is not ours any more. */
-	if (mm->maps < 0 || mm->pid != pid) {
-		mm->maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-		mm->pid = pid;
-	}
-	maps = mm->maps;
+	maps = open_maps(mm);
 	pthread_mutex_unlock(&mm->lock);
 	if (maps < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENFILE : -EFAULT;
 	return maps;
+}
+
+static atomic_bool *page_of_process(void)
+{
+	void *page = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return NULL;
+	if (!madvise(page, PAGE_SIZE, MADV_WIPEONFORK))
+		return page;
+	munmap(page, PAGE_SIZE);
+	return NULL;
 }
 
 static int local_backed(const struct pin_source *source, uint64_t page, bool write)
@@ -216,8 +248,10 @@ static void local_mm_release(struct mm *mm)
 {
 	struct local_mm *local = local_mm_of(mm);
 
-	if (local->maps >= 0)
+	if (maps_are_ours(local))
 		close(local->maps);
+	if (local->ours)
+		munmap(local->ours, PAGE_SIZE);
 	pthread_mutex_destroy(&local->lock);
 	mounts_fini(&local->mounts);
 	holds_put(local->holds);
@@ -259,6 +293,7 @@ struct mm *local_mm_new(bool trusted)
 	mounts_init(&local->mounts, 0);
 	pthread_mutex_init(&local->lock, NULL);
 	local->maps = -1;
+	local->ours = page_of_process();
 	return &local->mm;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <linux/memfd.h>
@@ -319,6 +320,38 @@ static void files(struct mm *mm)
 
 static unsigned told;
 
+/* A child has memory of its own, whether it keeps its parent's descriptors or not. */
+static void a_child_is_another_process(struct mm *mm, bool closes)
+{
+	char *at = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 2);
+	int status = -1;
+	pid_t pid;
+
+	CHECK_EQ(try_pin(mm, at, 2, true), 0);
+	munmap(at + P, P);
+	pid = fork();
+	if (!pid) {
+		bool well = true;
+
+		if (closes)
+			for (int fd = 3; fd < 100; fd++)
+				close(fd);
+		munmap(at, P);
+		for (int i = 0; i < 2; i++) {
+			well = well && try_pin(mm, at, 1, true) == -EFAULT;
+			well = well && mmap(at + P, P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+					    -1, 0) == at + P;
+			well = well && try_pin(mm, at + P, 1, true) == 0;
+			munmap(at + P, P);
+		}
+		_exit(!well);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	CHECK_EQ(try_pin(mm, at, 1, true), 0);
+	munmap(at, P);
+}
+
 static void count_revoke(struct dmabuf_importer *importer)
 {
 	(void)importer;
@@ -367,6 +400,8 @@ int main(void)
 		a_hold_for_reading_is_not_one_for_writing(mm);
 		private_memory_is_where_it_is(mm, trusted);
 		files(mm);
+		a_child_is_another_process(mm, false);
+		a_child_is_another_process(mm, true);
 		if (!trusted)
 			checked_memory_may_go(mm);
 		mm_put(mm);
