@@ -35,8 +35,8 @@ enum pages_kind {
  */
 struct extent {
 	uint64_t first, last; /* page indices */
+	uint8_t *host;        /* of the first page in this process; NULL: by the owner's mm only */
 	uint32_t users;
-	uint8_t *host;     /* of the first page in this process; NULL: by the owner's mm only */
 	struct hold *hold; /* counted; may be NULL */
 };
 

@@ -59,11 +59,15 @@ static int make_room(struct pages *pages, uint32_t more)
 	return 0;
 }
 
-static void insert(struct pins *pins, uint32_t at, const struct extent *extent)
+/* Makes a place among the extents. It is filled there: a copy that is read back too soon has to wait for its bytes. */
+static struct extent *insert(struct pins *pins, uint32_t at)
 {
-	memmove(&pins->extent[at + 1], &pins->extent[at], (pins->count - at) * sizeof(*extent));
-	pins->extent[at] = *extent;
+	struct extent *extent = &pins->extent[at];
+
+	if (at < pins->count)
+		memmove(extent + 1, extent, (pins->count - at) * sizeof(*extent));
 	pins->count++;
+	return extent;
 }
 
 static bool joins(const struct extent *extent, const uint8_t *host, const struct hold *hold)
@@ -94,7 +98,7 @@ static int part(struct pages *pages, uint64_t index)
 	if (right.host)
 		right.host += (index - pins->extent[at].first) << PAGE_SHIFT;
 	pins->extent[at].last = index - 1;
-	insert(pins, at + 1, &right);
+	*insert(pins, at + 1) = right;
 	return 0;
 }
 
@@ -128,13 +132,18 @@ static int find_gap(struct pages *pages, struct memory_query *query, uint64_t in
 			before->last = last;
 			hold_put(run.hold);
 		} else {
-			const struct extent extent = {.first = index, .last = last, .host = run.host, .hold = run.hold};
+			struct extent *extent;
 
 			if (make_room(pages, 1)) {
 				hold_put(run.hold);
 				return -ENOMEM;
 			}
-			insert(pins_of(pages), (*at)++, &extent);
+			extent = insert(pins_of(pages), (*at)++);
+			extent->first = index;
+			extent->last = last;
+			extent->host = run.host;
+			extent->users = 0;
+			extent->hold = run.hold;
 		}
 		index = last + 1;
 	}
