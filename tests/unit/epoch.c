@@ -147,11 +147,63 @@ static void a_wait_ends_when_those_inside_left(void)
 	epoch_remove(&other);
 }
 
+/*
+ * A reader that has just entered, which another processor may not see yet, does not find what is gone. The reader
+ * cannot be stopped in between: it is tried often, with the writer as quick as can be.
+ */
+
+static _Atomic unsigned *_Atomic lent;
+static _Atomic unsigned thing;
+/* The writer takes the line of the reader's slot away, so that the entry takes long to be seen. */
+static struct {
+	_Alignas(64) struct epoch_slot slot;
+	atomic_uint noise;
+} line;
+
+static void *borrower(void *arg)
+{
+	epoch_add(&epoch, &line.slot);
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		_Atomic unsigned *found;
+
+		epoch_enter(&line.slot);
+		found = atomic_load(&lent);
+		for (unsigned i = 0; found && i < 32; i++)
+			if (atomic_load_explicit(found, memory_order_relaxed) != ALIVE)
+				CHECK(!"a reader that entered was not seen");
+		epoch_leave(&line.slot);
+	}
+	epoch_remove(&line.slot);
+	return arg;
+}
+
+static void a_reader_is_seen_as_soon_as_it_looks(void)
+{
+	const unsigned handovers = getenv("IOMMUSE_TEST_LONG") ? 10000000 : 1000000;
+	pthread_t thread;
+
+	atomic_store(&stop, false);
+	pthread_create(&thread, NULL, borrower, NULL);
+	for (unsigned i = 0; i < handovers; i++) {
+		atomic_store(&thing, ALIVE);
+		atomic_store(&lent, &thing);
+		for (unsigned k = 0; k < i % 32; k++)
+			atomic_load(&thing);
+		atomic_fetch_add(&line.noise, 1);
+		atomic_store(&lent, NULL);
+		epoch_wait(&epoch);
+		atomic_store(&thing, 0);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
 int main(void)
 {
 	epoch_init(&epoch);
 	a_wait_ends_when_those_inside_left();
 	nothing_is_freed_under_a_reader();
+	a_reader_is_seen_as_soon_as_it_looks();
 	epoch_fini(&epoch);
 	return check_result();
 }
