@@ -139,37 +139,47 @@ static void answer(struct supervisor *s, const struct notification *n, int64_t r
 		notify_answer(s->listener, n, result);
 }
 
-/* The same where memory that is pinned is shared first, and forked processes get memory of their own. */
-static void answer_sharing(struct supervisor *s, struct remote_mm *mm, pid_t pid, const struct notification *n,
-			   int64_t result)
+/*
+ * The same where memory that is pinned is shared first, and forked processes get memory of their own. Returns whether
+ * the call is to be handled again: what it wants was shared by another thread, or stays private.
+ */
+static bool answer_sharing(struct supervisor *s, struct share *share, pid_t pid, const struct notification *n,
+			   int64_t result, struct share_answer *held, unsigned attempt)
 {
-	struct share *share = remote_mm_share(mm);
-	struct share_answer held;
+	bool entered;
 
 	if (result == -ERESTART) {
-		if (!share_and_restart(s, share, pid, n))
-			call_handle(s, n);
-		return;
+		if (share_is_wanted(share))
+			return !share_and_restart(s, share, pid, n, held);
+		/* Once another thread may have had it shared; twice it is another process's. */
+		if (attempt)
+			process_refuse_shares(s, share);
+		return true;
 	}
-	if (result == CALL_FORK && share_fork(s, share, n))
-		return;
-	share_begin_answer(share, &held, n->tid);
+	if (result == CALL_FORK) {
+		share_fork(s, share, pid, n, held);
+		return false;
+	}
+	entered = share_enter(share, n->tid);
+	if (!entered)
+		share_release(share, held);
 	answer(s, n, result);
-	share_end_answer(share, &held);
+	share_release(share, held);
+	share_leave(share, entered);
+	return false;
 }
 
-void call_handle(struct supervisor *s, const struct notification *n)
+/* Returns whether the call is to be handled again. */
+static bool handle_once(struct supervisor *s, const struct notification *n, const struct trapped *t, unsigned attempt)
 {
-	const struct trapped *t = find_trapped(n->nr);
+	struct share_answer held = {0};
+	struct share *share;
 	struct call call;
 	struct remote_mm *mm;
 	int64_t result;
+	bool again;
 	int err;
 
-	if (!t) {
-		notify_continue(s->listener, n);
-		return;
-	}
 	memset(&call, 0, sizeof(call));
 	call.supervisor = s;
 	call.n = *n;
@@ -181,16 +191,36 @@ void call_handle(struct supervisor *s, const struct notification *n)
 			notify_answer(s->listener, n, err); /* what it is, we cannot know */
 		else
 			notify_continue(s->listener, n);
-		return;
+		return false;
 	}
 	result = t->handler(&call);
 	mm = s->pin == PIN_SHARE ? remote_call_mm(&call) : NULL;
+	share = mm ? remote_mm_share(mm) : NULL;
+	if (share)
+		share_hold(share, &held, n->tid);
 	/* The call holds nothing any more when the client goes on: it may close what it has, and looks at once. */
 	end(&call);
-	if (!mm) {
+	if (share) {
+		again = answer_sharing(s, share, call.client.pid, n, result, &held, attempt);
+		share_release(share, &held);
+	} else {
 		answer(s, n, result);
+		again = false;
+	}
+	if (mm)
+		mm_put(remote_mm_base(mm));
+	return again;
+}
+
+void call_handle(struct supervisor *s, const struct notification *n)
+{
+	const struct trapped *t = find_trapped(n->nr);
+	unsigned attempt = 0;
+
+	if (!t) {
+		notify_continue(s->listener, n);
 		return;
 	}
-	answer_sharing(s, mm, call.client.pid, n, result);
-	mm_put(remote_mm_base(mm));
+	while (handle_once(s, n, t, attempt))
+		attempt++;
 }

@@ -6,6 +6,9 @@
 #include "supervisor/exec.h"
 #include "supervisor/overlay.h"
 #include "supervisor/process.h"
+#include "supervisor/remote.h"
+#include "supervisor/remote_mm.h"
+#include "supervisor/share.h"
 #include "supervisor/standin.h"
 #include "system/system.h"
 
@@ -244,6 +247,16 @@ int64_t call_exec(struct call *call)
 	return err ? err : CALL_CONTINUE;
 }
 
+/* Two processes will have one memory. */
+static void note_common(struct call *call)
+{
+	struct remote_mm *mm = remote_call_mm(call);
+
+	if (remote_mm_share(mm))
+		share_note_common(remote_mm_share(mm));
+	mm_put(remote_mm_base(mm));
+}
+
 int64_t call_fork(struct call *call)
 {
 	uint64_t flags = 0;
@@ -253,7 +266,11 @@ int64_t call_fork(struct call *call)
 	else if (call->n.nr == __NR_clone3 &&
 		 client_copy_in(&call->client, &flags, uaddr(call->n.args[0]), sizeof(flags)))
 		return CALL_CONTINUE;
-	return flags & CLONE_VM ? CALL_CONTINUE : CALL_FORK;
+	if (!(flags & CLONE_VM))
+		return CALL_FORK;
+	if (!(flags & (CLONE_THREAD | CLONE_VFORK)))
+		note_common(call);
+	return CALL_CONTINUE;
 }
 
 /* The thread makes no other call before this one is over. */

@@ -139,10 +139,10 @@ static void trap_paths(struct program *p, bool all)
 #endif
 }
 
-/* What makes a process with memory of its own. The flags of clone3 lie in memory. */
+/* What makes a process. The flags of clone3 lie in memory. */
 static void trap_forks(struct program *p)
 {
-	trap_masked(p, __NR_clone, 0, CLONE_VM, 0);
+	trap_masked(p, __NR_clone, 0, CLONE_THREAD, 0);
 	trap(p, __NR_clone3);
 #ifdef __NR_fork
 	trap(p, __NR_fork);

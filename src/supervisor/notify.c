@@ -45,6 +45,7 @@ int notify_receive(int listener, struct notification *n)
 	n->id = u.notif.id;
 	n->tid = (pid_t)u.notif.pid;
 	n->nr = u.notif.data.nr;
+	n->ip = u.notif.data.instruction_pointer;
 	for (int i = 0; i < 6; i++)
 		n->args[i] = u.notif.data.args[i];
 	return 0;
@@ -86,6 +87,14 @@ void notify_continue(int listener, const struct notification *n)
 					.id = n->id,
 					.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
 				});
+}
+
+/* What the kernel itself has a call return that a signal keeps from beginning; a program never sees it. */
+#define ERESTARTNOINTR 513
+
+void notify_repeat(int listener, const struct notification *n)
+{
+	notify_answer(listener, n, -ERESTARTNOINTR);
 }
 
 int notify_put_fd(int listener, const struct notification *n, int fd, int number, bool cloexec)

@@ -11,8 +11,9 @@
 /* A trapped system call. */
 struct notification {
 	uint64_t id;
-	pid_t tid; /* the thread that waits, in our pid namespace */
-	int nr;    /* __NR_* */
+	pid_t tid;   /* the thread that waits, in our pid namespace */
+	int nr;      /* __NR_* */
+	uint64_t ip; /* behind the call */
 	uint64_t args[6];
 };
 
@@ -29,6 +30,9 @@ bool notify_valid(int listener, const struct notification *n);
 /* Each answers the call, once. result is 0 or more, or -errno. A caller that is gone is no error. */
 void notify_answer(int listener, const struct notification *n, int64_t result);
 void notify_continue(int listener, const struct notification *n);
+
+/* Has a caller that was asked to stop (PTRACE_INTERRUPT) make its call again after that. */
+void notify_repeat(int listener, const struct notification *n);
 
 /* As a number: the lowest that is free. */
 #define NOTIFY_ANY_FD (-1)

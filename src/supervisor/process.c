@@ -3,6 +3,7 @@
 
 #include "supervisor/exec.h"
 #include "supervisor/remote_mm.h"
+#include "supervisor/share.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -451,4 +452,18 @@ bool process_shares_memory(struct supervisor *s, pid_t pid)
 			shares |= p->pid != pid && syscall(__NR_kcmp, pid, p->pid, KCMP_VM, 0, 0) == 0;
 	supervisor_unlock(s);
 	return shares;
+}
+
+void process_refuse_shares(struct supervisor *s, const struct share *but)
+{
+	supervisor_lock(s);
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		for (const struct process *p = s->processes->all[i]; p; p = p->next) {
+			struct share *share = remote_mm_share(p->mm);
+
+			if (share && share != but)
+				share_refuse(share, p->pid);
+		}
+	}
+	supervisor_unlock(s);
 }

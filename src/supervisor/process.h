@@ -8,6 +8,8 @@
 
 #include "supervisor/supervisor.h"
 
+struct share;
+
 int processes_new(struct processes **table);
 void processes_free(struct processes *table);
 
@@ -32,6 +34,9 @@ bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid);
 
 /* Does another process that is known live in the same memory? Takes the lock. */
 bool process_shares_memory(struct supervisor *s, pid_t pid);
+
+/* What other address spaces than this one want shared stays private. */
+void process_refuse_shares(struct supervisor *s, const struct share *but);
 
 /*
  * The capabilities that the thread which calls has in the initial user namespace, as a mask. They are kept until it

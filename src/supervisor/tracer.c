@@ -2,15 +2,50 @@
 #include "supervisor/tracer.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CALL_TIMEOUT_MS 2000
+
+struct run {
+	void *(*run)(void *);
+	void *context;
+	pid_t tid;
+};
+
+static void *run_thread(void *context)
+{
+	struct run *run = context;
+
+	run->tid = gettid();
+	return run->run(run->context);
+}
+
+int tracer_run(pthread_mutex_t *reaping, void *(*run)(void *), void *context)
+{
+	struct run r = {.run = run, .context = context};
+	pthread_t thread;
+	int err;
+
+	pthread_mutex_lock(reaping);
+	err = -pthread_create(&thread, NULL, run_thread, &r);
+	if (!err) {
+		pthread_join(thread, NULL);
+		/* The kernel lets go of what was traced a little after the thread can be joined. */
+		while (!tgkill(getpid(), r.tid, 0))
+			sched_yield();
+	}
+	pthread_mutex_unlock(reaping);
+	return err;
+}
 
 int tracer_seize(pid_t tid, unsigned long options, bool stop)
 {
@@ -21,6 +56,11 @@ int tracer_seize(pid_t tid, unsigned long options, bool stop)
 	return 0;
 }
 
+void tracer_interrupt(pid_t tid)
+{
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec t;
@@ -29,25 +69,38 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* waitpid() has no timeout; a thread that was asked to stop most often has within microseconds. */
+/* Stores how a thread stopped: signal, PTRACE_EVENT_* above it. Returns 0, -EAGAIN: it has not, or -ESRCH. The end of a
+ * thread is looked at and left: of a child of ours it is news for who waits for children. */
+static int poll_status(pid_t tid, int *status)
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)tid, &info, WSTOPPED | WNOHANG | __WALL) < 0)
+		return errno == EINTR ? -EAGAIN : -ESRCH;
+	*status = info.si_status;
+	if (info.si_pid)
+		return 0;
+	if (waitid(P_PID, (id_t)tid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0)
+		return errno == EINTR ? -EAGAIN : -ESRCH;
+	/* It also tells of a thread that stopped just now. */
+	return info.si_pid && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED ? -ESRCH : -EAGAIN;
+}
+
+/* Waiting has no timeout; a thread that was asked to stop most often has within microseconds. */
 static int wait_status(pid_t tid, unsigned timeout_ms, int *status)
 {
 	struct timespec pause = {.tv_nsec = 20000};
 	const uint64_t end = now_ms() + timeout_ms;
+	int err;
 
-	for (;;) {
-		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
-
-		if (got == tid)
-			return WIFSTOPPED(*status) ? 0 : -ESRCH;
-		if (got < 0 && errno != EINTR)
-			return -ESRCH;
+	while ((err = poll_status(tid, status)) == -EAGAIN) {
 		if (now_ms() > end)
 			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
 		if (pause.tv_nsec < 1000000)
 			pause.tv_nsec *= 2;
 	}
+	return err;
 }
 
 int tracer_wait(pid_t tid, unsigned timeout_ms, int *event)
@@ -59,10 +112,10 @@ int tracer_wait(pid_t tid, unsigned timeout_ms, int *event)
 		err = wait_status(tid, timeout_ms, &status);
 		if (err)
 			return err;
-		*event = status >> 16;
+		*event = status >> 8;
 		if (*event)
 			return 0;
-		if (ptrace(PTRACE_CONT, tid, NULL, (void *)(uintptr_t)WSTOPSIG(status)) < 0)
+		if (ptrace(PTRACE_CONT, tid, NULL, (void *)(uintptr_t)status) < 0)
 			return -errno;
 	}
 }
@@ -71,7 +124,7 @@ int tracer_wait(pid_t tid, unsigned timeout_ms, int *event)
 
 #define SYSCALL_LENGTH 2
 
-static bool stands_behind_syscall(pid_t tid, uint64_t ip)
+bool tracer_can_repeat(pid_t tid, uint64_t ip)
 {
 	static const unsigned char syscall_code[SYSCALL_LENGTH] = {0x0f, 0x05};
 	unsigned char code[SYSCALL_LENGTH];
@@ -98,30 +151,31 @@ int tracer_begin(pid_t tid, struct traced *thread)
 	uint64_t all = UINT64_MAX;
 
 	thread->tid = tid;
-	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) < 0 ||
+	thread->stop = false;
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &thread->regs) < 0 ||
 	    ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(thread->signals), &thread->signals) < 0)
 		return -errno;
-	memcpy(thread->regs, &regs, sizeof(regs));
-	if (!stands_behind_syscall(tid, regs.rip))
-		return -EINVAL;
+	if (!tracer_can_repeat(tid, thread->regs.rip)) /* or it is being killed */
+		return ptrace(PTRACE_GETREGS, tid, NULL, &thread->regs) < 0 ? -errno : -EINVAL;
 	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all) < 0 ? -errno : 0;
 }
 
 /* Runs to the next entry to or exit from a system call. */
-static int step(pid_t tid)
+static int step(struct traced *thread)
 {
 	int status;
 	int err;
 
 	do {
-		if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) < 0)
+		if (ptrace(PTRACE_SYSCALL, thread->tid, NULL, NULL) < 0)
 			return -errno;
-		err = wait_status(tid, CALL_TIMEOUT_MS, &status);
-	} while (!err && WSTOPSIG(status) != (SIGTRAP | 0x80));
+		err = wait_status(thread->tid, CALL_TIMEOUT_MS, &status);
+		thread->stop |= !err && status == SIGSTOP;
+	} while (!err && status != (SIGTRAP | 0x80));
 	return err;
 }
 
-int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argument[6])
+int64_t tracer_call(struct traced *thread, long nr, const uint64_t argument[6])
 {
 	struct user_regs_struct regs = stopped_with(thread);
 	int err;
@@ -137,9 +191,9 @@ int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argumen
 	regs.r9 = argument[5];
 	if (ptrace(PTRACE_SETREGS, thread->tid, NULL, &regs) < 0)
 		return -errno;
-	err = step(thread->tid);
+	err = step(thread);
 	if (!err)
-		err = step(thread->tid);
+		err = step(thread);
 	if (!err && ptrace(PTRACE_GETREGS, thread->tid, NULL, &regs) < 0)
 		err = -errno;
 	return err ? err : (int64_t)regs.rax;
@@ -156,9 +210,18 @@ void tracer_end(const struct traced *thread, bool again)
 	regs.orig_rax = UINT64_MAX;
 	ptrace(PTRACE_SETREGS, thread->tid, NULL, &regs);
 	ptrace(PTRACE_SETSIGMASK, thread->tid, (void *)sizeof(thread->signals), &thread->signals);
+	if (thread->stop)
+		syscall(__NR_tkill, thread->tid, SIGSTOP);
 }
 
 #else
+
+bool tracer_can_repeat(pid_t tid, uint64_t ip)
+{
+	(void)tid;
+	(void)ip;
+	return false;
+}
 
 /* Where registers have other names, memory stays private. */
 int tracer_begin(pid_t tid, struct traced *thread)
@@ -168,7 +231,7 @@ int tracer_begin(pid_t tid, struct traced *thread)
 	return -EOPNOTSUPP;
 }
 
-int64_t tracer_call(const struct traced *thread, long nr, const uint64_t argument[6])
+int64_t tracer_call(struct traced *thread, long nr, const uint64_t argument[6])
 {
 	(void)thread;
 	(void)nr;
