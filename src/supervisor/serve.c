@@ -353,6 +353,10 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 	pthread_mutex_init(&s->reaping, NULL);
 	s->selftest = options->selftest;
 	s->pin = options->pin;
+	if (s->pin == PIN_SHARE && !filter_wait_killable()) {
+		log_line("--pin=share needs Linux 5.19: private memory is followed");
+		s->pin = PIN_FOLLOW;
+	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	err = set_up_process(&server);
 	if (!err && options->verbose)

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CALL_TIMEOUT_MS 2000
+/* Whoever has lost patience within a call has lost the thread's registers. */
+#define CALL_TIMEOUT_MS 60000
 
 struct run {
 	void *(*run)(void *);
@@ -124,6 +125,10 @@ int tracer_wait(pid_t tid, unsigned timeout_ms, int *event)
 
 #define SYSCALL_LENGTH 2
 
+/* What calls return within the kernel that are to be restarted: the first and the last. */
+#define ERESTARTSYS           512
+#define ERESTART_RESTARTBLOCK 516
+
 bool tracer_can_repeat(pid_t tid, uint64_t ip)
 {
 	static const unsigned char syscall_code[SYSCALL_LENGTH] = {0x0f, 0x05};
@@ -175,10 +180,24 @@ static int step(struct traced *thread)
 	return err;
 }
 
+static int64_t make_call(struct traced *thread, struct user_regs_struct regs)
+{
+	int err = 0;
+
+	if (ptrace(PTRACE_SETREGS, thread->tid, NULL, &regs) < 0)
+		return -errno;
+	err = step(thread);
+	if (!err)
+		err = step(thread);
+	if (!err && ptrace(PTRACE_GETREGS, thread->tid, NULL, &regs) < 0)
+		err = -errno;
+	return err ? err : (int64_t)regs.rax;
+}
+
 int64_t tracer_call(struct traced *thread, long nr, const uint64_t argument[6])
 {
-	struct user_regs_struct regs = stopped_with(thread);
-	int err;
+	struct user_regs_struct regs = thread->regs;
+	int64_t result;
 
 	regs.rip -= SYSCALL_LENGTH;
 	regs.orig_rax = UINT64_MAX; /* it is in no system call that could be restarted */
@@ -189,14 +208,11 @@ int64_t tracer_call(struct traced *thread, long nr, const uint64_t argument[6])
 	regs.r10 = argument[3];
 	regs.r8 = argument[4];
 	regs.r9 = argument[5];
-	if (ptrace(PTRACE_SETREGS, thread->tid, NULL, &regs) < 0)
-		return -errno;
-	err = step(thread);
-	if (!err)
-		err = step(thread);
-	if (!err && ptrace(PTRACE_GETREGS, thread->tid, NULL, &regs) < 0)
-		err = -errno;
-	return err ? err : (int64_t)regs.rax;
+	/* Although signals wait, a process that is stopped, or goes on, has its calls restarted. */
+	do
+		result = make_call(thread, regs);
+	while (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK);
+	return result;
 }
 
 void tracer_end(const struct traced *thread, bool again)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -240,7 +241,7 @@ static void a_stop_is_kept(struct test *t)
 			try_sharing(t, &s, FIRST_IOVA);
 	}
 	hear(ready[0]);
-	for (unsigned long i = 0; i < t->rounds; i++) {
+	for (unsigned long i = 0; i < 5 * t->rounds; i++) {
 		int status = 0;
 
 		kill(pid, SIGSTOP);
@@ -292,16 +293,19 @@ static void first_thread_has_ended(struct test *t)
 
 /* What cannot be stopped. */
 
-static void *wait_in_vfork(void *context)
+static int wait_for_byte(void *context)
 {
-	const int *to_child = context;
 	char c;
 
-	if (vfork() == 0) {
-		if (read(*to_child, &c, 1) < 0)
-			_exit(1);
-		_exit(0);
-	}
+	return read(*(int *)context, &c, 1) == 1 ? 0 : 1;
+}
+
+/* As vfork: the thread waits for its child, and for no signal. */
+static void *wait_for_child(void *context)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+
+	clone(wait_for_byte, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, context);
 	return NULL;
 }
 
@@ -320,9 +324,9 @@ static void thread_that_does_not_stop(struct test *t)
 		w[i] = (struct worker){.t = t, .s = &s, .index = i, .stop = &stop, .region = &region};
 		pthread_create(&caller[i], NULL, write_and_look, &w[i]);
 	}
-	pthread_create(&vforker, NULL, wait_in_vfork, &to_child[0]);
+	pthread_create(&vforker, NULL, wait_for_child, &to_child[0]);
 	while (try_sharing(t, &s, FIRST_IOVA) != -EFAULT && !t->failed)
-		; /* until it is in vfork */
+		; /* until it waits */
 	SAME(t, try_sharing(t, &s, FIRST_IOVA), -EFAULT);
 	tell(to_child[1]);
 	pthread_join(vforker, NULL);
@@ -330,13 +334,6 @@ static void thread_that_does_not_stop(struct test *t)
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < 6; i++)
 		pthread_join(caller[i], NULL);
-}
-
-static int wait_for_byte(void *context)
-{
-	char c;
-
-	return read(*(int *)context, &c, 1) == 1 ? 0 : 1;
 }
 
 static void process_of_the_same_memory(struct test *t)
@@ -471,6 +468,8 @@ static void children_have_their_own(struct test *t)
 	atomic_bool stop = false;
 	struct worker w = {.t = t, .stop = &stop, .region = &region};
 	struct system s;
+	char name[] = "true";
+	pid_t spawned = 0;
 
 	memory[PAGE] = 2;
 	memory[2 * PAGE] = 3;
@@ -492,7 +491,8 @@ static void children_have_their_own(struct test *t)
 		SAME(t, device_reads(&s, FIRST_IOVA), 1);
 		SAME(t, device_reads(&s, FIRST_IOVA + PAGE), 2);
 	}
-	SAME(t, system("exit 3"), 3 << 8);
+	SAME(t, posix_spawn(&spawned, "/bin/true", NULL, NULL, (char *[]){name, NULL}, NULL), 0);
+	SAME(t, wait_for(spawned), 0);
 	memory[4 * PAGE] = 0x44;
 	SAME(t, device_reads(&s, FIRST_IOVA + 4 * PAGE), 0x44);
 	atomic_store(&stop, true);
