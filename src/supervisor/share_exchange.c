@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 #define MEMORY_NAME      "iommuse-pinned"
-#define STOP_ALL_MS      300 /* all threads but the caller */
+#define STOP_ALL_MS      500 /* all threads but the caller */
 #define STOP_SLICE_MS    5
 #define STOP_CALLER_MS   2000
 #define WRITE_TIMEOUT_MS 100
@@ -64,6 +64,11 @@ static void forget_unmapped(struct share *share, pid_t tid)
 	}
 }
 
+struct other_thread {
+	pid_t tid;
+	bool stopped; /* by us, and to be let go */
+};
+
 /* An exchange that is under way; all by one thread of ours. */
 struct exchange {
 	struct supervisor *supervisor;
@@ -72,14 +77,14 @@ struct exchange {
 	const struct notification *n;
 	struct share_answer *answer;
 	struct traced vehicle;
-	int memfd;       /* 0 bytes long at first */
-	int client_fd;   /* the same in the process */
-	uint64_t length; /* of the memfd */
-	pid_t *stopped;
-	size_t stopped_count;
-	unsigned stop_ms;    /* that are left */
-	bool answered;       /* the caller makes its call again */
-	bool caller_stopped; /* before it does */
+	int memfd;                    /* 0 bytes long at first */
+	int client_fd;                /* the same in the process */
+	uint64_t length;              /* of the memfd */
+	struct other_thread *threads; /* that are known to stand still, or have ended */
+	size_t thread_count;
+	uint64_t stop_end_ms; /* when they must stand still */
+	bool answered;        /* the caller makes its call again */
+	bool caller_stopped;  /* before it does */
 	const char *obstacle;
 };
 
@@ -88,12 +93,20 @@ static bool waits_for_us(struct exchange *x, pid_t tid)
 	return process_has_call(x->supervisor, x->pid, tid) || share_is_held(x->share, tid);
 }
 
-static bool is_stopped(const struct exchange *x, pid_t tid)
+static bool is_known(const struct exchange *x, pid_t tid)
 {
-	for (size_t i = 0; i < x->stopped_count; i++)
-		if (x->stopped[i] == tid)
+	for (size_t i = 0; i < x->thread_count; i++)
+		if (x->threads[i].tid == tid)
 			return true;
 	return false;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* A first thread that has ended stays there until the others have, and cannot be traced. */
@@ -115,8 +128,9 @@ static bool has_ended(const struct exchange *x, pid_t tid)
 
 /* Stops a thread that does not wait for us. One that begins to does not stop before its answer: the end of our thread
  * lets go of it. */
-static int stop_thread(struct exchange *x, pid_t tid)
+static int stop_thread(struct exchange *x, struct other_thread *thread)
 {
+	const pid_t tid = thread->tid;
 	int event;
 	int err;
 
@@ -129,44 +143,55 @@ static int stop_thread(struct exchange *x, pid_t tid)
 		x->obstacle = "it is traced already";
 	while (!err) {
 		err = tracer_wait(tid, STOP_SLICE_MS, &event);
-		if (!err) {
-			x->stopped[x->stopped_count++] = tid;
-			return 0;
-		}
-		if (err != -ETIMEDOUT || waits_for_us(x, tid) || has_ended(x, tid))
+		thread->stopped = !err;
+		if (err != -ETIMEDOUT)
 			break;
-		if (x->stop_ms < STOP_SLICE_MS)
-			return err;
-		x->stop_ms -= STOP_SLICE_MS;
-		err = 0;
+		if (waits_for_us(x, tid) || has_ended(x, tid))
+			return 0;
+		if (now_ms() < x->stop_end_ms)
+			err = 0;
 	}
-	return err == -ESRCH || err == -ETIMEDOUT ? 0 : err;
+	return err == -ESRCH ? 0 : err;
 }
 
-/* Stops all threads but the caller, until none is new. */
+/* Stops those that are listed and were not before. */
+static int stop_listed(struct exchange *x, DIR *tasks, bool *some)
+{
+	const struct dirent *entry;
+	int err = 0;
+
+	while (!err && (entry = readdir(tasks))) {
+		pid_t tid = atoi(entry->d_name);
+
+		if (tid <= 0 || tid == x->n->tid || is_known(x, tid))
+			continue;
+		if (x->thread_count == THREADS_MAX)
+			return -E2BIG;
+		*some = true;
+		x->threads[x->thread_count] = (struct other_thread){.tid = tid};
+		err = now_ms() < x->stop_end_ms ? stop_thread(x, &x->threads[x->thread_count]) : -ETIMEDOUT;
+		x->thread_count++;
+	}
+	return err;
+}
+
+/* Stops all threads but the caller. One that waits, or has ended, may have made another one after the list was begun:
+ * only a list without any that is new is complete. */
 static int stop_others(struct exchange *x)
 {
 	char path[64];
-	bool again = true;
+	bool some = true;
 	int err = 0;
 
+	x->stop_end_ms = now_ms() + STOP_ALL_MS;
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)x->pid);
-	while (again && !err) {
+	while (some && !err) {
 		DIR *tasks = opendir(path);
-		const struct dirent *entry;
 
 		if (!tasks)
 			return -errno;
-		again = false;
-		while (!err && (entry = readdir(tasks))) {
-			pid_t tid = atoi(entry->d_name);
-			size_t before = x->stopped_count;
-
-			if (tid <= 0 || tid == x->n->tid || is_stopped(x, tid))
-				continue;
-			err = before == THREADS_MAX ? -E2BIG : stop_thread(x, tid);
-			again |= x->stopped_count > before;
-		}
+		some = false;
+		err = stop_listed(x, tasks, &some);
 		closedir(tasks);
 	}
 	return err;
@@ -374,8 +399,9 @@ static int exchange_wanted(struct exchange *x)
 		share->exchanges++;
 	}
 	pthread_mutex_unlock(&share->lock);
-	for (size_t i = 0; i < x->stopped_count; i++)
-		tracer_detach(x->stopped[i]);
+	for (size_t i = 0; i < x->thread_count; i++)
+		if (x->threads[i].stopped)
+			tracer_detach(x->threads[i].tid);
 	if (x->caller_stopped)
 		tracer_detach(x->n->tid);
 	return err;
@@ -405,18 +431,17 @@ static void *exchange_thread(void *context)
 bool share_and_restart(struct supervisor *s, struct share *share, pid_t pid, const struct notification *n,
 		       struct share_answer *answer)
 {
-	struct exchange x = {
-		.supervisor = s, .share = share, .pid = pid, .n = n, .answer = answer, .stop_ms = STOP_ALL_MS};
+	struct exchange x = {.supervisor = s, .share = share, .pid = pid, .n = n, .answer = answer};
 
 	x.memfd = memfd_create(MEMORY_NAME, MFD_CLOEXEC);
-	x.stopped = malloc(THREADS_MAX * sizeof(*x.stopped));
-	if (x.memfd < 0 || !x.stopped || tracer_run(&s->reaping, exchange_thread, &x)) {
+	x.threads = malloc(THREADS_MAX * sizeof(*x.threads));
+	if (x.memfd < 0 || !x.threads || tracer_run(&s->reaping, exchange_thread, &x)) {
 		pthread_mutex_lock(&share->lock);
 		share_settle(share, true);
 		pthread_mutex_unlock(&share->lock);
 	}
 	if (x.memfd >= 0)
 		close(x.memfd);
-	free(x.stopped);
+	free(x.threads);
 	return x.answered;
 }

@@ -100,6 +100,9 @@ struct worker {
 	unsigned long rounds;
 	atomic_bool *stop;
 	unsigned char *_Atomic *region;
+	unsigned char *last; /* region and word, as the thread before left them */
+	unsigned long expected;
+	atomic_uint ended;
 };
 
 static void *share_again_and_again(void *context)
@@ -176,6 +179,58 @@ static void nothing_written_is_lost(struct test *t)
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < 8; i++)
 		pthread_join(w[i].thread, NULL);
+}
+
+/* Threads that end, each after it has made its successor and waited in a call. */
+static void *pass_on(void *context)
+{
+	struct worker *w = context;
+	pthread_t successor;
+
+	for (unsigned i = 0; i < 100; i++) {
+		unsigned char *now = atomic_load(w->region);
+		volatile unsigned long *word = (void *)(now + w->index * PAGE);
+
+		if (now != w->last)
+			w->expected = *word;
+		w->last = now;
+		if (*word != w->expected)
+			test_fail(w->t, "chain %u finds %lu, and wrote %lu", w->index, *word, w->expected);
+		*word = ++w->expected;
+	}
+	if (atomic_load(w->stop) || pthread_create(&successor, NULL, pass_on, w))
+		atomic_store(&w->ended, 1);
+	else
+		pthread_detach(successor);
+	option_get(w->s->d.fd, OPTION_HUGE_PAGES, w->s->d.ioas);
+	return NULL;
+}
+
+static void threads_come_and_go(struct test *t)
+{
+	unsigned char *_Atomic region = new_memory(LENGTH, 0);
+	atomic_bool stop = false;
+	struct worker w[4];
+	struct system s;
+
+	if (!set_up(t, &s))
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		w[i] = (struct worker){.t = t, .s = &s, .index = i, .stop = &stop, .region = &region};
+		pthread_create(&w[i].thread, NULL, pass_on, &w[i]);
+		pthread_detach(w[i].thread);
+	}
+	for (unsigned long round = 0; round < t->rounds && !t->failed; round++) {
+		SAME(t, map(&s, atomic_load(&region), LENGTH, FIRST_IOVA), 0);
+		sched_yield();
+		SAME(t, ioas_unmap(s.d.fd, s.d.ioas, FIRST_IOVA, LENGTH), LENGTH);
+		atomic_store(&region, new_memory(LENGTH, 0));
+	}
+	SAME(t, try_sharing(t, &s, FIRST_IOVA), 0x5a);
+	atomic_store(&stop, true);
+	for (unsigned i = 0; i < 4; i++)
+		while (!atomic_load(&w[i].ended))
+			sched_yield();
 }
 
 static volatile sig_atomic_t arrived;
@@ -698,6 +753,7 @@ int main(int argc, char **argv)
 	static const struct test_case cases[] = {
 		{"threads_share_at_once", threads_share_at_once},
 		{"nothing_written_is_lost", nothing_written_is_lost},
+		{"threads_come_and_go", threads_come_and_go},
 		{"signals_arrive_once", signals_arrive_once},
 		{"a_stop_is_kept", a_stop_is_kept},
 		{"first_thread_has_ended", first_thread_has_ended},
