@@ -157,11 +157,12 @@ int tracer_begin(pid_t tid, struct traced *thread)
 
 	thread->tid = tid;
 	thread->stop = false;
-	if (ptrace(PTRACE_GETREGS, tid, NULL, &thread->regs) < 0 ||
+	if (ptrace(PTRACE_GETREGS, tid, NULL, &regs) < 0 ||
 	    ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof(thread->signals), &thread->signals) < 0)
 		return -errno;
-	if (!tracer_can_repeat(tid, thread->regs.rip)) /* or it is being killed */
-		return ptrace(PTRACE_GETREGS, tid, NULL, &thread->regs) < 0 ? -errno : -EINVAL;
+	memcpy(thread->regs, &regs, sizeof(regs));
+	if (!tracer_can_repeat(tid, regs.rip)) /* or it is being killed */
+		return ptrace(PTRACE_GETREGS, tid, NULL, &regs) < 0 ? -errno : -EINVAL;
 	return ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof(all), &all) < 0 ? -errno : 0;
 }
 
@@ -196,7 +197,7 @@ static int64_t make_call(struct traced *thread, struct user_regs_struct regs)
 
 int64_t tracer_call(struct traced *thread, long nr, const uint64_t argument[6])
 {
-	struct user_regs_struct regs = thread->regs;
+	struct user_regs_struct regs = stopped_with(thread);
 	int64_t result;
 
 	regs.rip -= SYSCALL_LENGTH;

@@ -14,9 +14,9 @@
 /* A thread that stands still, and what it shall go on with. */
 struct traced {
 	pid_t tid;
-	struct user_regs_struct regs;
-	uint64_t signals; /* blocked */
-	bool stop;        /* a SIGSTOP came meanwhile; no other signal does */
+	uint64_t regs[27]; /* a struct user_regs_struct, whose header has a PAGE_SIZE of its own */
+	uint64_t signals;  /* blocked */
+	bool stop;         /* a SIGSTOP came meanwhile; no other signal does */
 };
 
 /* Runs a function in a thread that may trace, while nobody else waits for the children that it traces: with reaping
