@@ -283,14 +283,18 @@ void ioas_context_hide(struct ioas_context *context, struct dmabuf *dmabuf)
 
 void ioas_context_init(struct ioas_context *context)
 {
-	for (size_t i = 0; i < PIN_LOCKS; i++)
+	for (size_t i = 0; i < PIN_LOCKS; i++) {
 		pthread_mutex_init(&context->pin_lock[i], NULL);
+		pthread_cond_init(&context->pin_found[i], NULL);
+	}
 	context->each = NULL;
 	atomic_init(&context->no_huge_pages, false);
 }
 
 void ioas_context_fini(struct ioas_context *context)
 {
-	for (size_t i = 0; i < PIN_LOCKS; i++)
+	for (size_t i = 0; i < PIN_LOCKS; i++) {
+		pthread_cond_destroy(&context->pin_found[i]);
 		pthread_mutex_destroy(&context->pin_lock[i]);
+	}
 }

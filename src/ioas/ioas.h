@@ -28,6 +28,7 @@ struct use;
 #define PIN_LOCKS 16
 struct ioas_context {
 	pthread_mutex_t pin_lock[PIN_LOCKS]; /* of what is pinned of some pages; below the locks of IOASes */
+	pthread_cond_t pin_found[PIN_LOCKS]; /* a call of theirs has found what it is to pin */
 	/* Visits all IOASes that there are, each kept meanwhile. */
 	void (*each)(struct ioas_context *context, void (*visit)(struct ioas *ioas, void *arg), void *arg);
 	_Atomic bool no_huge_pages; /* without a page table, IOVAs are chosen as by a kernel without huge pages */

@@ -40,6 +40,7 @@ static int mapping_new(size_t size, struct mm *mm, uint64_t address, uint64_t le
 	mapping->pages.kind = PAGES_USER;
 	mapping->pages.account = ACCOUNT_NONE;
 	mapping->pages.writable = false;
+	mapping->pages.finding = false;
 	atomic_init(&mapping->pages.pins, NULL);
 	atomic_init(&mapping->pages.refs, 1);
 	mapping->area.pages = &mapping->pages;

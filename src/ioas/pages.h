@@ -55,6 +55,7 @@ struct pages {
 	uint8_t kind;    /* enum pages_kind */
 	uint8_t account; /* enum account_mode */
 	bool writable;
+	bool finding; /* a call is pinning what is missing; guarded by the same lock as pins */
 };
 
 struct area {
@@ -123,10 +124,10 @@ void pages_put(struct pages *pages);
 void area_free(struct area *area);
 
 /*
- * Adds a user to the pages from first to last, pinning what nobody uses yet. The query may be NULL. No lock is held but
- * for that of the pins. Returns 0, or -EFAULT, -EINVAL (file), -EOPNOTSUPP, -ENFILE, -ENOMEM; then nothing is charged
- * and nothing new is pinned. pages_unpin() wants a range that was pinned, or what pages_part() made of it; it needs no
- * memory.
+ * Adds a user to the pages from first to last, pinning what nobody uses yet. The query may be NULL. Without locks: it
+ * waits for the client, and for another thread that pins the same pages. Returns 0, or -EFAULT, -EINVAL (file),
+ * -EOPNOTSUPP, -ENFILE, -ENOMEM; then nothing is charged and nothing new is pinned. pages_unpin() wants a range that
+ * was pinned, or what pages_part() made of it; it needs no memory.
  */
 int pages_pin(struct pages *pages, struct ioas_context *context, struct memory_query *query, uint64_t first,
 	      uint64_t last);

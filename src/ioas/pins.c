@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What of some pages is pinned. The edges of each range that is pinned are edges of extents until it is unpinned, so
- * unpinning splits none and needs no memory: extents are joined only as they are found, within one call.
+ * unpinning splits none and needs no memory: extents are joined only as they are found, within one call. The lock is
+ * not held while the client is asked for memory, which can last as long as it likes: one call at a time finds what is
+ * missing of some pages, and has users of what was there before.
  */
 #include "client/dmabuf.h"
 #include "client/memory.h"
@@ -115,70 +117,83 @@ int pages_resolve(struct pages *pages, struct memory_query *query, uint64_t inde
 	return pages->mm->ops->pin(pages->mm, query, uaddr(at), bytes, pages->writable, run);
 }
 
-/* Finds [index, end], of which nothing is pinned, from the extent at on; without users yet. */
-static int find_gap(struct pages *pages, struct memory_query *query, uint64_t index, uint64_t end, uint32_t *at)
+/*
+ * Adds what was found at index, where nothing is pinned, with one user, and consumes its hold. It goes into the extent
+ * before if that begins at *own: then it was found by the same call. Returns 0 or -ENOMEM: it is not added.
+ */
+static int add_found(struct pages *pages, uint64_t index, const struct memory_run *run, uint64_t *own)
 {
-	while (index <= end) {
-		struct memory_run run;
-		struct extent *before;
-		int rc = pages_resolve(pages, query, index, end - index + 1, &run);
-		uint64_t last;
+	const uint64_t count = run->length >> PAGE_SHIFT;
+	const struct extent extent = {
+		.first = index, .last = index + count - 1, .users = 1, .host = run->host, .hold = run->hold};
+	uint32_t at = pins_of(pages) ? extent_from(pins_of(pages), index) : 0;
+	struct extent *before = at ? &pins_of(pages)->extent[at - 1] : NULL;
+	bool join = before && before->first == *own && before->last + 1 == index && joins(before, run->host, run->hold);
+	int rc = join ? 0 : make_room(pages, 1);
 
-		if (rc)
-			return rc;
-		last = index + (run.length >> PAGE_SHIFT) - 1;
-		before = *at ? &pins_of(pages)->extent[*at - 1] : NULL;
-		if (before && !before->users && before->last + 1 == index && joins(before, run.host, run.hold)) {
-			before->last = last;
-			hold_put(run.hold);
-		} else {
-			struct extent *extent;
-
-			if (make_room(pages, 1)) {
-				hold_put(run.hold);
-				return -ENOMEM;
-			}
-			extent = insert(pins_of(pages), (*at)++);
-			extent->first = index;
-			extent->last = last;
-			extent->host = run.host;
-			extent->users = 0;
-			extent->hold = run.hold;
-		}
-		index = last + 1;
+	if (!rc)
+		rc = account_charge(pages->mm, pages->account, count);
+	if (rc)
+		return rc;
+	if (join) {
+		before->last = extent.last;
+		hold_put(run->hold);
+	} else {
+		*insert(pins_of(pages), at) = extent;
+		*own = index;
 	}
 	return 0;
 }
 
-/* Adds what is missing in [first, last], and counts it. */
-static int find_missing(struct pages *pages, struct memory_query *query, uint64_t first, uint64_t last, uint64_t *fresh)
+/* The end of the gap in [index, last] that begins at index. Returns false where index is pinned; then *end is the end
+ * of that. */
+static bool is_gap(const struct pins *pins, uint64_t index, uint64_t last, uint64_t *end)
 {
-	uint32_t at = pins_of(pages) ? extent_from(pins_of(pages), first) : 0;
+	uint32_t at = pins ? extent_from(pins, index) : 0;
+
+	*end = last;
+	if (!pins || at == pins->count || pins->extent[at].first > last)
+		return true;
+	*end = pins->extent[at].first > index ? pins->extent[at].first - 1 : pins->extent[at].last;
+	return pins->extent[at].first > index;
+}
+
+/*
+ * Adds what is missing in [first, last]. Drops the lock whenever it asks the client for memory. Nobody else adds
+ * anything meanwhile, and what was there has our user.
+ */
+static int find_missing(struct pages *pages, pthread_mutex_t *lock, struct memory_query *query, uint64_t first,
+			uint64_t last)
+{
+	uint64_t own = UINT64_MAX;
 	uint64_t index = first;
 
 	while (index <= last) {
-		const struct pins *pins = pins_of(pages);
-		uint64_t end = last;
+		struct memory_run run;
+		uint64_t end;
 		int rc;
 
-		if (pins && at < pins->count && pins->extent[at].first <= last) {
-			if (pins->extent[at].first == index) {
-				index = pins->extent[at++].last + 1;
-				continue;
-			}
-			end = pins->extent[at].first - 1;
+		if (!is_gap(pins_of(pages), index, last, &end)) {
+			index = end + 1;
+			continue;
 		}
-		rc = find_gap(pages, query, index, end, &at);
+		pthread_mutex_unlock(lock);
+		rc = pages_resolve(pages, query, index, end - index + 1, &run);
+		pthread_mutex_lock(lock);
 		if (rc)
 			return rc;
-		*fresh += end - index + 1;
-		index = end + 1;
+		rc = add_found(pages, index, &run, &own);
+		if (rc) {
+			hold_put(run.hold);
+			return rc;
+		}
+		index += run.length >> PAGE_SHIFT;
 	}
 	return 0;
 }
 
-/* Drops a user of each extent in [first, last], or those that have none. Returns how many pages went. */
-static uint64_t drop(struct pages *pages, uint64_t first, uint64_t last, bool user)
+/* Drops a user of each extent in [first, last], and what has none then, which is charged no more. */
+static void drop(struct pages *pages, uint64_t first, uint64_t last)
 {
 	struct pins *pins = pins_of(pages);
 	uint32_t kept;
@@ -186,14 +201,12 @@ static uint64_t drop(struct pages *pages, uint64_t first, uint64_t last, bool us
 	uint64_t gone = 0;
 
 	if (!pins)
-		return 0;
+		return;
 	kept = extent_from(pins, first);
 	for (at = kept; at < pins->count && pins->extent[at].first <= last; at++) {
 		struct extent *extent = &pins->extent[at];
 
-		if (user)
-			extent->users--;
-		if (extent->users) {
+		if (--extent->users) {
 			pins->extent[kept++] = *extent;
 			continue;
 		}
@@ -207,28 +220,31 @@ static uint64_t drop(struct pages *pages, uint64_t first, uint64_t last, bool us
 		atomic_store_explicit(&pages->pins, NULL, memory_order_relaxed);
 		free(pins);
 	}
-	return gone;
+	if (gone)
+		account_uncharge(pages->mm, pages->account, gone);
 }
 
-static int pin(struct pages *pages, struct memory_query *query, uint64_t first, uint64_t last)
+/* With the lock held, which it drops meanwhile. */
+static int pin(struct pages *pages, pthread_mutex_t *lock, struct memory_query *query, uint64_t first, uint64_t last)
 {
-	uint64_t fresh = 0;
 	struct pins *pins;
 	int rc;
 
 	if (part(pages, first) || part(pages, last + 1))
 		return -ENOMEM;
-	rc = find_missing(pages, query, first, last, &fresh);
-	if (!rc && fresh)
-		rc = account_charge(pages->mm, pages->account, fresh);
-	if (rc) {
-		drop(pages, first, last, false);
-		return rc;
-	}
 	pins = pins_of(pages);
-	for (uint32_t at = extent_from(pins, first); at < pins->count && pins->extent[at].first <= last; at++)
+	for (uint32_t at = pins ? extent_from(pins, first) : 0;
+	     pins && at < pins->count && pins->extent[at].first <= last; at++)
 		pins->extent[at].users++;
-	return 0;
+	rc = find_missing(pages, lock, query, first, last);
+	if (rc)
+		drop(pages, first, last);
+	return rc;
+}
+
+static pthread_cond_t *found_by(const pthread_mutex_t *lock, struct ioas_context *context)
+{
+	return &context->pin_found[lock - context->pin_lock];
 }
 
 int pages_pin(struct pages *pages, struct ioas_context *context, struct memory_query *query, uint64_t first,
@@ -240,7 +256,12 @@ int pages_pin(struct pages *pages, struct ioas_context *context, struct memory_q
 	if (pages->kind == PAGES_DMABUF)
 		return 0;
 	pthread_mutex_lock(lock);
-	rc = pin(pages, query, first, last);
+	while (pages->finding)
+		pthread_cond_wait(found_by(lock, context), lock);
+	pages->finding = true;
+	rc = pin(pages, lock, query, first, last);
+	pages->finding = false;
+	pthread_cond_broadcast(found_by(lock, context));
 	pthread_mutex_unlock(lock);
 	return rc;
 }
@@ -248,14 +269,11 @@ int pages_pin(struct pages *pages, struct ioas_context *context, struct memory_q
 void pages_unpin(struct pages *pages, struct ioas_context *context, uint64_t first, uint64_t last)
 {
 	pthread_mutex_t *lock = pages_lock(pages, context);
-	uint64_t gone;
 
 	if (pages->kind == PAGES_DMABUF)
 		return;
 	pthread_mutex_lock(lock);
-	gone = drop(pages, first, last, true);
-	if (gone)
-		account_uncharge(pages->mm, pages->account, gone);
+	drop(pages, first, last);
 	pthread_mutex_unlock(lock);
 }
 

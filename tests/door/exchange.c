@@ -23,7 +23,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 
-enum { OP_ACCESS_RW = 8, PAGES = 16 };
+enum { PAGES = 16 };
 #define LENGTH (PAGES * PAGE)
 
 /* An access on an IOAS with a page table. */

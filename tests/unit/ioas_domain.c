@@ -630,6 +630,59 @@ static void a_revoked_buffer_leaves_the_page_tables_for_good(void)
 	end();
 }
 
+/* Another thread finds no lock held while the client is asked for memory, which it can delay. */
+static void take_all_locks(struct memory *m)
+{
+	(void)m;
+	for (size_t i = 0; i < PIN_LOCKS; i++) {
+		CHECK_EQ(pthread_mutex_trylock(&context.pin_lock[i]), 0);
+		pthread_mutex_unlock(&context.pin_lock[i]);
+	}
+	CHECK_EQ(pthread_mutex_trylock(&ioas.lock), 0);
+	pthread_mutex_unlock(&ioas.lock);
+}
+
+static void no_lock_is_held_while_memory_is_found(void)
+{
+	begin();
+	memory.on_pin = take_all_locks;
+	memory.run = PAGE;
+	CHECK_EQ(map_at(&ioas, 0x10000, 2 * PAGE, MEMORY_AT), 0);
+	CHECK_EQ(ioas_add_domain(&ioas, &domain.base), 0);
+	CHECK_EQ(map_at(&ioas, 0x20000, 2 * PAGE, MEMORY_AT), 0);
+	CHECK_EQ(atomic_load(&memory.asked), 4);
+	CHECK_EQ(pinned(), 4);
+	ioas_remove_domain(&ioas, &domain.base);
+	end();
+}
+
+/* What was pinned before loses its other user while the rest is looked for, which then is not there. */
+static void unmap_the_other(struct memory *m)
+{
+	m->on_pin = NULL;
+	CHECK_EQ(unmap(&other, 0, UINT64_MAX), PAGE);
+}
+
+static void what_is_found_in_part_goes_with_its_last_user(void)
+{
+	begin();
+	CHECK_EQ(ioas_add_domain(&other, &second.base), 0);
+	CHECK_EQ(map_at(&ioas, 0x10000, 3 * PAGE, MEMORY_AT), 0);
+	CHECK_EQ(copy_at(&other, 0x20000, &ioas, 0x11000, PAGE, READ), 0);
+	CHECK_EQ(pinned(), 1);
+	memory.bad = MEMORY_AT + 2 * PAGE;
+	memory.on_pin = unmap_the_other;
+	CHECK_EQ(ioas_add_domain(&ioas, &domain.base), -EFAULT);
+	CHECK_EQ(pinned(), 0);
+	CHECK_EQ(atomic_load(&memory.held), 0);
+	memory.bad = 0;
+	CHECK_EQ(ioas_add_domain(&ioas, &domain.base), 0);
+	CHECK_EQ(pinned(), 3);
+	ioas_remove_domain(&ioas, &domain.base);
+	ioas_remove_domain(&other, &second.base);
+	end();
+}
+
 /* However often it is mapped. */
 static void a_buffer_is_looked_for_once(void)
 {
@@ -665,5 +718,7 @@ int main(void)
 	a_file_is_looked_at_when_it_is_pinned();
 	a_revoked_buffer_leaves_the_page_tables_for_good();
 	a_buffer_is_looked_for_once();
+	no_lock_is_held_while_memory_is_found();
+	what_is_found_in_part_goes_with_its_last_user();
 	return check_result();
 }
