@@ -40,15 +40,15 @@ static void map_control(void)
 	close(fd);
 }
 
-const char *way_mode_name(unsigned mode)
+const char *way_mode_name(unsigned which)
 {
-	(void)mode;
+	(void)which;
 	return "served";
 }
 
-void way_choose(unsigned mode)
+void way_choose(unsigned which)
 {
-	(void)mode;
+	(void)which;
 	map_control();
 }
 

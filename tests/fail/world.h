@@ -32,8 +32,8 @@ enum { PAGES = 64, SHARED = 48 };
 
 /* The way to iommuse. Those that return a long: a result, or -errno. */
 extern const unsigned way_modes; /* in which it can be used; each is swept */
-const char *way_mode_name(unsigned mode);
-void way_choose(unsigned mode);
+const char *way_mode_name(unsigned which);
+void way_choose(unsigned which);
 unsigned way_mode(void);
 void way_begin(struct world *w);
 void way_end(struct world *w);
