@@ -15,6 +15,7 @@
 struct table_block {
 	_Alignas(64) struct table_block *next;
 	uint64_t mapped; /* bytes, of which this is the first block; 0: this one was allocated alone */
+	uint64_t unused[6];
 };
 
 _Static_assert(sizeof(struct table_block) == TABLE_BLOCK_HEADER, "what follows begins at a cache line");
