@@ -14,7 +14,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#define NO_FD (-1)
+#define NO_FD        (-1)
+#define ATTEMPTS_OWN 8
 
 /* A system call that the filter traps: what answers it, and which argument is a descriptor that may be ours. */
 struct trapped {
@@ -151,8 +152,8 @@ static bool answer_sharing(struct supervisor *s, struct share *share, pid_t pid,
 	if (result == -ERESTART) {
 		if (share_is_wanted(share))
 			return !share_and_restart(s, share, pid, n, held);
-		/* Once another thread may have had it shared; twice it is another process's. */
-		if (attempt)
+		/* A few times another thread may have had it shared; else it is another process's memory. */
+		if (attempt >= ATTEMPTS_OWN)
 			process_refuse_shares(s, share);
 		return true;
 	}
