@@ -130,9 +130,19 @@ static struct mm *remote_client_mm(struct client *client)
 	return call->mm;
 }
 
+/* It is not opened for this: the memory may be that of the process which a vfork was made in, until an execve. */
 struct remote_mm *remote_call_mm(struct call *call)
 {
-	return (struct remote_mm *)mm_get(remote_client_mm(&call->client));
+	struct mm *mm = call->mm;
+
+	if (mm)
+		return (struct remote_mm *)mm_get(mm);
+	supervisor_lock(call->supervisor);
+	if (remote_mm_opened(call->process->mm))
+		renew_mm(call);
+	mm = mm_get(remote_mm_base(call->process->mm));
+	supervisor_unlock(call->supervisor);
+	return (struct remote_mm *)mm;
 }
 
 static bool remote_capable(struct client *client, int cap)

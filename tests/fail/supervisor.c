@@ -42,6 +42,39 @@ void __wrap_notify_answer(int listener, const struct notification *n, int64_t re
 void __real_notify_continue(int listener, const struct notification *n);
 void __wrap_notify_continue(int listener, const struct notification *n);
 
+/* Says what has failed, and how many functions may still succeed. */
+static void tell(const char *failed, unsigned left)
+{
+	if (failed)
+		snprintf(control->failed, sizeof(control->failed), "%s", failed);
+	atomic_store(&control->until, left);
+}
+
+static void leave(void)
+{
+	unsigned left = fail_left();
+
+	if (!armed)
+		return;
+	armed = false;
+	tell(fail_disarm(), left);
+	if (atomic_exchange(&control->count, 0))
+		atomic_store(&control->descriptors, fail_open_descriptors());
+}
+
+/* A call that was not answered: the client makes it again, or has gone on past us, and another one may be armed. */
+static void finish(void)
+{
+	const char *failed;
+
+	if (!armed)
+		return;
+	armed = false;
+	failed = fail_disarm();
+	if (failed)
+		tell(failed, 0);
+}
+
 void __wrap_call_handle(struct supervisor *s, const struct notification *n)
 {
 	if (control && atomic_load(&control->tid) == n->tid) {
@@ -49,21 +82,7 @@ void __wrap_call_handle(struct supervisor *s, const struct notification *n)
 		fail_arm(atomic_load(&control->until));
 	}
 	__real_call_handle(s, n);
-}
-
-static void leave(void)
-{
-	const char *failed;
-
-	if (!armed)
-		return;
-	armed = false;
-	atomic_store(&control->until, fail_left());
-	failed = fail_disarm();
-	if (failed)
-		snprintf(control->failed, sizeof(control->failed), "%s", failed);
-	if (atomic_exchange(&control->count, 0))
-		atomic_store(&control->descriptors, fail_open_descriptors());
+	finish();
 }
 
 void __wrap_notify_answer(int listener, const struct notification *n, int64_t result)
