@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A hole behind each part, for mremap to a larger size: it reads as zeroes. */
+#define GROWTH           (UINT64_C(1) << 40)
 #define MEMORY_NAME      "iommuse-pinned"
 #define STOP_ALL_MS      500 /* all threads but the caller */
 #define STOP_SLICE_MS    5
@@ -244,9 +246,12 @@ static int exchange_part(struct exchange *x, uint64_t start, uint64_t end, uint6
 	uint8_t *memory;
 	int err;
 
-	if (ftruncate(x->memfd, (off_t)(offset + length)))
-		return -errno;
-	x->length += length;
+	x->length += length + GROWTH;
+	if (ftruncate(x->memfd, (off_t)x->length)) { /* more than a file may have */
+		x->length -= GROWTH;
+		if (ftruncate(x->memfd, (off_t)x->length))
+			return -errno;
+	}
 	memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, x->memfd, (off_t)offset);
 	if (memory == MAP_FAILED)
 		return -errno;

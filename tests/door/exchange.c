@@ -748,6 +748,29 @@ static int die(const char *argument)
 	return 3;
 }
 
+/* As realloc() does with a large block: what is new is zero, and its own. */
+static void memory_that_grows(struct test *t)
+{
+	struct system s;
+	unsigned char *memory[2];
+
+	if (!set_up(t, &s))
+		return;
+	for (int i = 0; i < 2; i++) {
+		memory[i] = new_memory(LENGTH, (unsigned char)(0x21 + i));
+		SAME(t, map(&s, memory[i], LENGTH, FIRST_IOVA + (uint64_t)i * LENGTH), 0);
+	}
+	for (int i = 0; i < 2; i++) {
+		memory[i] = mremap(memory[i], LENGTH, 16 * LENGTH, MREMAP_MAYMOVE);
+		if (!CHECK(t, memory[i] != MAP_FAILED))
+			return;
+		for (size_t at = LENGTH; at < 16 * LENGTH; at += PAGE)
+			SAME(t, memory[i][at]++, 0);
+	}
+	for (int i = 0; i < 2; i++)
+		SAME(t, device_reads(&s, FIRST_IOVA + (uint64_t)i * LENGTH), memory[i][0]);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -768,6 +791,7 @@ int main(int argc, char **argv)
 		{"many_maps_take_few_exchanges", many_maps_take_few_exchanges},
 		{"holes_and_protections", holes_and_protections},
 		{"killed_meanwhile", killed_meanwhile},
+		{"memory_that_grows", memory_that_grows},
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "--die"))
