@@ -158,7 +158,8 @@ static inline struct translation *table_find(struct table *table, iova_t iova)
 	for (unsigned height = root & TABLE_HEIGHT_MASK; node; height--) {
 		unsigned n;
 
-		/* Below the root, nodes are seldom in a near cache: all their lines at once, not one after the other. */
+		/* Below the root, nodes are seldom in a near cache: all their lines at once, not one after the other.
+		 */
 		if (height < (root & TABLE_HEIGHT_MASK))
 			for (unsigned line = 0; line < 2 * TABLE_SLOTS / 8; line++)
 				__builtin_prefetch((const char *)node + line * UINT64_C(64));
