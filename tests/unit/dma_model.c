@@ -360,6 +360,15 @@ static uint8_t *modelled(unsigned p, iova_t iova)
 	return &model.bytes[shown[(iova - BASE) / PAGE].page * PAGE + iova % PAGE];
 }
 
+/* A device may have written there. */
+static void mark(unsigned p, iova_t iova, uint64_t n)
+{
+	const int t = model.attached[p];
+
+	for (uint64_t i = 0; i < n && model.tracked[t]; i++)
+		model.dirty[t][(iova + i - BASE) / PAGE] = true;
+}
+
 static void transfer(void)
 {
 	const unsigned p = below(PASIDS);
@@ -391,8 +400,8 @@ static void transfer(void)
 		else
 			must(buffer[i] == *byte, "what DMA reads");
 	}
-	for (size_t i = 0; access == DMA_WRITE && i < done && model.tracked[model.attached[p]]; i++)
-		model.dirty[model.attached[p]][(iova + i - BASE) / PAGE] = true;
+	if (access == DMA_WRITE)
+		mark(p, iova, done);
 }
 
 /* Each byte of a run is where the model has it. */
@@ -400,16 +409,17 @@ static void look(void)
 {
 	const unsigned p = below(PASIDS);
 	const iova_t iova = BASE + below(PAGES * (unsigned)PAGE);
+	const enum dma_access access = below(2) ? DMA_READ : DMA_WRITE;
 	const uint64_t length = 1 + below(5 * (unsigned)PAGE);
 	struct dma_run run[RUNS];
 	struct dma_fault fault;
 	enum dma_fault_reason reason;
 	const size_t room = 1 + below(RUNS);
-	uint64_t at = 0, covered, wanted = expect(p, iova, length, DMA_READ, &reason);
+	uint64_t at = 0, covered, wanted = expect(p, iova, length, access, &reason);
 	size_t count;
 
 	dma_begin(&dma);
-	covered = dma_translate(&dma, pasid_of[p], iova, length, DMA_READ, run, room, &count, &fault);
+	covered = dma_translate(&dma, pasid_of[p], iova, length, access, run, room, &count, &fault);
 	must(count <= room && covered <= wanted && (covered == wanted || (!fault.reason && count == room)),
 	     "what a translation covers");
 	for (size_t i = 0; i < count; at += run[i++].length) {
@@ -423,6 +433,8 @@ static void look(void)
 	}
 	must(at == covered, "how much runs cover");
 	dma_end(&dma);
+	if (access == DMA_WRITE)
+		mark(p, iova, covered);
 }
 
 static void write_by_cpu(void)
