@@ -4,7 +4,7 @@
  * pause, while others map, split, unmap, attach, replace, detach and read what is dirty. Memory that was taken away is
  * poisoned: no device reads the poison, and nothing is written over it.
  *
- * With IOMMUSE_TEST_LONG in the environment ten million translations, and more changes.
+ * With IOMMUSE_TEST_LONG in the environment ten million translations at least, and thirteen times as many changes.
  */
 #include "abi/iommufd.h"
 #include "check.h"
@@ -24,6 +24,7 @@ enum {
 	PART = 256,  /* bytes of a frame that one device uses, so that devices do not race with each other */
 	WORDS = PART / 8,
 	PASID = 77,
+	CHANGES = 3000, /* as many maps and unmaps at least, and a quarter of that attachments; or a multiple of it */
 };
 
 static const uint64_t poison = UINT64_C(0x6666666666666666), life = UINT64_C(0x1111111111111111);
@@ -37,8 +38,7 @@ static uint64_t frame[MAPPERS][FRAMES][PAGE / 8];
 static uint64_t fixed_frame[2][PAGE / 8];
 static atomic_ulong translations, hits, changes, attachments;
 static atomic_bool stop;
-static unsigned long wanted = 600000;
-static unsigned long wanted_changes = 3000; /* as many maps and unmaps at least, and a quarter of that attachments */
+static unsigned long wanted = 600000, wanted_changes = CHANGES;
 
 static iova_t iova_of(unsigned mapper, unsigned n)
 {
@@ -294,7 +294,7 @@ int main(void)
 
 	if (getenv("IOMMUSE_TEST_LONG")) {
 		wanted = 10000000;
-		wanted_changes = 40000;
+		wanted_changes = 13UL * CHANGES;
 	}
 	epoch_init(&epoch);
 	ioas_init(&ioas);
