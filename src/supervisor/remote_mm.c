@@ -93,6 +93,15 @@ static int remote_backed(const struct pin_source *source, uint64_t page, bool wr
 	return -EFAULT;
 }
 
+/* Of a process that is being killed no descriptor can be had any more, while its memory may still be there. */
+static bool is_dying(pid_t pid)
+{
+	char path[64], target[8];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return readlink(path, target, sizeof(target)) < 0;
+}
+
 static int remote_hold(const struct pin_source *source, const struct vma *vma, uint64_t va, uint64_t length, bool write,
 		       struct hold **hold)
 {
@@ -118,7 +127,7 @@ static int remote_hold(const struct pin_source *source, const struct vma *vma, u
 		return rc;
 	rc = remote_memory_hold(source->holds, mm->base.pid, vma, name,
 				mm->share ? share_find(mm->share, vma->dev, vma->ino) : -1, &key, hold);
-	if (rc == -EOPNOTSUPP && !atomic_exchange(&mm->supervisor->told_not_held, true))
+	if (rc == -EOPNOTSUPP && !is_dying(mm->base.pid) && !atomic_exchange(&mm->supervisor->told_not_held, true))
 		log_line("process %d shares memory (%s) that cannot be opened here: DMA follows it only as long as it "
 			 "is mapped at the same place",
 			 (int)mm->base.pid, *name ? name : "without a name");

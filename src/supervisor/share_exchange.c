@@ -50,14 +50,17 @@ static void forget_unmapped(struct share *share, pid_t tid)
 
 	for (memory = LIST_FIRST(&share->memories); memory; memory = next) {
 		FILE *mappings = mappings_open(tid);
-		bool mapped = !mappings;
+		bool mapped = false;
+		bool some = false; /* a thread that is being killed has none any more, while others do */
 
-		while (mappings && !mapped && mappings_next(mappings, &m))
+		while (mappings && !mapped && mappings_next(mappings, &m)) {
+			some = true;
 			mapped = m.ino == memory->ino && m.dev == memory->dev;
+		}
 		if (mappings)
 			fclose(mappings);
 		next = LIST_NEXT(memory, entries);
-		if (mapped)
+		if (mapped || !some)
 			continue;
 		LIST_REMOVE(memory, entries);
 		share->memory_count--;
