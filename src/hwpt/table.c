@@ -136,10 +136,11 @@ static void reclaim(struct table *table)
 static int nodes_alloc(struct table *table)
 {
 	struct table_block *block = table_memory_take(&table->memory);
-	struct table_node *node = (struct table_node *)((char *)block + TABLE_BLOCK_HEADER);
+	struct table_node *node;
 
 	if (!block)
 		return -ENOMEM;
+	node = (struct table_node *)((char *)block + TABLE_BLOCK_HEADER);
 	/* The first is taken first. */
 	for (unsigned i = NODES_OF_BLOCK; i--;)
 		node_free(table, &node[i]);

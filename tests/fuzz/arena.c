@@ -6,6 +6,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Where nothing is, on either side: what is mapped for DMA from an argument on, and is longer, reaches no memory of the
+ * process's own. */
+#define AROUND (UINT64_C(1) << 36)
+
 static const uint8_t protections[ARENA_PAGES] = {
 	[ARENA_ARGUMENT] = PROT_READ | PROT_WRITE, [ARENA_ARGUMENT + 1] = PROT_READ | PROT_WRITE,
 	[ARENA_WRITABLE] = PROT_READ | PROT_WRITE, [ARENA_READABLE] = PROT_READ,
@@ -28,11 +32,15 @@ static const uint64_t nowhere[] = {
 void arena_make(struct arena *arena)
 {
 	int fd = memfd_create("arena", MFD_CLOEXEC);
+	unsigned char *around;
 
 	if (fd < 0 || ftruncate(fd, ARENA_SIZE))
 		fuzz_fail("no memory for arguments");
+	around = mmap(NULL, 2 * AROUND, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (around == MAP_FAILED)
+		fuzz_fail("no addresses around the arguments");
 	arena->raw = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	arena->view = mmap(NULL, ARENA_SIZE, PROT_NONE, MAP_SHARED, fd, 0);
+	arena->view = mmap(around + AROUND, ARENA_SIZE, PROT_NONE, MAP_SHARED | MAP_FIXED, fd, 0);
 	if (arena->raw == MAP_FAILED || arena->view == MAP_FAILED)
 		fuzz_fail("no memory for arguments");
 	close(fd);
