@@ -192,7 +192,8 @@ static bool may_be_positive(const struct law *law)
 /* These refuse what is too long, or the second domain of a PASID, as if memory ran out. */
 static bool wants_memory(const struct law *law)
 {
-	return law->cmd == IOMMU_TEST_CMD && law->result == -ENOMEM;
+	/* A hardware queue that is longer than any is refused so. */
+	return (law->cmd == IOMMU_TEST_CMD || law->cmd == IOMMU_HW_QUEUE_ALLOC) && law->result == -ENOMEM;
 }
 
 void law_after(struct law *law)
