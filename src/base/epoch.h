@@ -19,10 +19,11 @@
 #include <stdint.h>
 
 struct epoch_slot {
-	_Atomic uint64_t since; /* which of its entries the reader is in; 0: outside */
-	uint64_t entries;       /* the reader's own */
+	/* The reader's line: others look at it while they wait, and write to none of it. */
+	_Alignas(64) _Atomic uint64_t since; /* which of its entries the reader is in; 0: outside */
+	uint64_t entries;                    /* the reader's own */
 	/* Guarded by the epoch's lock. */
-	struct epoch *epoch;
+	_Alignas(64) struct epoch *epoch;
 	struct epoch_slot *next, **link;
 	unsigned watched; /* by those who wait for it without the lock: it stays in the list */
 	uint64_t before;  /* the entry that the grace period in progress waits for; 0: none */

@@ -109,6 +109,7 @@ struct domain *iommu_device_domain(struct iommu_device *device, uint32_t pasid);
 
 /* The translation may be looked at while the attachment is the PASID's, and is valid while its serial is the same. */
 struct iotlb_entry {
+	iova_t start, last;
 	uint64_t attachment; /* serial */
 	uint64_t serial;     /* of the translation */
 	struct translation *translation;
@@ -190,13 +191,15 @@ static inline bool dma_translate_cached(struct dma *dma, const struct attached *
 					uint64_t length, enum dma_access access, struct dma_run *run)
 {
 	const struct iotlb_entry *entry = iotlb_entry(dma, pasid, iova);
-	const struct translation *translation = entry->translation;
+	const struct translation *translation;
 	const struct ioas_mapping *mapping;
 
-	if (!attached || entry->attachment != attached->serial || atomic_load(&translation->serial) != entry->serial)
+	if (!attached || entry->attachment != attached->serial || iova < entry->start || iova > entry->last ||
+	    length - 1 > entry->last - iova)
 		return false;
+	translation = entry->translation;
 	mapping = &translation->mapping;
-	if (iova < mapping->start || iova > mapping->last || length - 1 > mapping->last - iova || !mapping->host ||
+	if (atomic_load(&translation->serial) != entry->serial || !mapping->host ||
 	    (mapping->prot & dma_prot(access)) != dma_prot(access))
 		return false;
 	if (access & DMA_WRITE && atomic_load_explicit(&attached->paging->tracking, memory_order_acquire))

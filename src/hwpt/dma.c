@@ -39,11 +39,6 @@ static void report(const struct dma *dma, const struct dma_fault *fault, uint64_
 
 /* Translations. */
 
-static inline bool covers(const struct translation *translation, iova_t iova)
-{
-	return iova >= translation->mapping.start && iova <= translation->mapping.last;
-}
-
 static struct translation *iotlb_fill(const struct attached *attachment, iova_t iova, struct iotlb_entry *entry)
 {
 	struct translation *translation = table_find(&attachment->paging->table, iova);
@@ -54,7 +49,11 @@ static struct translation *iotlb_fill(const struct attached *attachment, iova_t 
 	serial = atomic_load(&translation->serial);
 	/* One that ended just now may be used until the end of the section, not later. */
 	if (serial)
-		*entry = (struct iotlb_entry){attachment->serial, serial, translation};
+		*entry = (struct iotlb_entry){.start = translation->mapping.start,
+					      .last = translation->mapping.last,
+					      .attachment = attachment->serial,
+					      .serial = serial,
+					      .translation = translation};
 	return translation;
 }
 
@@ -62,11 +61,10 @@ static inline struct translation *lookup(struct dma *dma, const struct attached 
 					 iova_t iova)
 {
 	struct iotlb_entry *entry = iotlb_entry(dma, pasid, iova);
-	struct translation *translation = entry->translation;
 
-	if (entry->attachment == attachment->serial && atomic_load(&translation->serial) == entry->serial &&
-	    covers(translation, iova))
-		return translation;
+	if (entry->attachment == attachment->serial && iova >= entry->start && iova <= entry->last &&
+	    atomic_load(&entry->translation->serial) == entry->serial)
+		return entry->translation;
 	return iotlb_fill(attachment, iova, entry);
 }
 

@@ -60,7 +60,7 @@ static inline struct translation_side *translation_side(const struct translation
 	return &slab->side[translation - slab->translation];
 }
 
-#define TABLE_SLOTS 32U
+#define TABLE_SLOTS 64U
 
 struct table_node {
 	/* Of a dead slot, between the last of the slot before and the start of the next one. */
@@ -127,16 +127,15 @@ void table_flush(struct table *table);
 /* Visits what lies in [start, last], also in part, ascending, until visit returns not 0; returns that. */
 int table_walk(struct table *table, iova_t start, iova_t last, int (*visit)(struct translation *, void *), void *arg);
 
-/* How many of the starts are at most key: those of a group first, as each group is a cache line. */
+/* How many of the starts are at most key. Without a branch, as none of them could be foretold. */
 static inline unsigned table_count(const struct table_node *node, uint64_t key)
 {
-#define LE(i) (atomic_load_explicit(&node->start[i], memory_order_relaxed) <= key)
-	unsigned n = 8 * (LE(7) + LE(15) + LE(23));
+	const _Atomic uint64_t *at = node->start;
 
-	/* The last of the group need not be looked at, but where it is the last of all. */
-	n += LE(n) + LE(n + 1) + LE(n + 2) + LE(n + 3) + LE(n + 4) + LE(n + 5) + LE(n + 6) + LE(n + 7);
-#undef LE
-	return n;
+#pragma GCC unroll 8
+	for (size_t half = TABLE_SLOTS / 2; half; half /= 2)
+		at = atomic_load_explicit(&at[half - 1], memory_order_relaxed) <= key ? at + half : at;
+	return (unsigned)(at - node->start) + (atomic_load_explicit(at, memory_order_relaxed) <= key);
 }
 
 /* A start that is not used; no translation has it, as they begin at pages. */
@@ -161,6 +160,7 @@ static inline struct translation *table_find(struct table *table, iova_t iova)
 		/* Below the root, nodes are seldom in a near cache: all their lines at once, not one after the other.
 		 */
 		if (height < (root & TABLE_HEIGHT_MASK))
+#pragma GCC unroll 16
 			for (unsigned line = 0; line < 2 * TABLE_SLOTS / 8; line++)
 				__builtin_prefetch((const char *)node + line * UINT64_C(64));
 		n = table_count(node, key);

@@ -131,7 +131,7 @@ static double cached(void)
 
 static double at_random(void)
 {
-	return translate_series(&dma[0], scale.many, false);
+	return translate_series(&dma[0], 10 * scale.many, false);
 }
 
 /* Two threads that translate at random; and one beside a mapper. */
