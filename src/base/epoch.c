@@ -6,7 +6,9 @@
 #include <sched.h>
 #include <time.h>
 
-#define SPINS  200
+/* A reader's line is looked at seldom, as each look takes it away from its reader for a while. */
+#define PAUSES 2
+#define SPINS  50
 #define YIELDS 50
 #define NAP_NS 50000
 #define LONG_S 1
@@ -74,6 +76,17 @@ static bool is_in(struct epoch_slot *slot, uint64_t entry)
 	return atomic_load(&slot->since) == entry;
 }
 
+static bool left_soon(struct epoch_slot *slot, uint64_t entry)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		for (unsigned j = 0; j < PAUSES; j++)
+			relax();
+		if (!is_in(slot, entry))
+			return true;
+	}
+	return false;
+}
+
 static void wait_long(struct epoch_slot *slot, uint64_t entry)
 {
 	const struct timespec nap = {.tv_nsec = NAP_NS};
@@ -96,19 +109,16 @@ static void wait_long(struct epoch_slot *slot, uint64_t entry)
 	}
 }
 
-/* With the lock held, which it may drop meanwhile; the slot stays in the list. */
+/* With the lock held, which it drops where it takes long; the slot stays in the list. */
 static void wait_slot(struct epoch *epoch, struct epoch_slot *slot)
 {
 	uint64_t entry = atomic_load(&slot->since);
 
-	if (!entry)
+	if (!entry || left_soon(slot, entry))
 		return;
 	slot->watched++;
 	pthread_mutex_unlock(&epoch->lock);
-	for (unsigned i = 0; i < SPINS && is_in(slot, entry); i++)
-		relax();
-	if (is_in(slot, entry))
-		wait_long(slot, entry);
+	wait_long(slot, entry);
 	pthread_mutex_lock(&epoch->lock);
 	slot->watched--;
 }
