@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A VFIO device: a PCI device whose registers are a model's (include/iommuse/device.h), in a group, behind the software
+ * IOMMU. It exists as long as the system; clients open it through its group or through a file of its own (cdev).
+ *
+ * Open means: bound to an iommufd by the one file that has it (struct device_file). Through a group that is one file
+ * for all who ask for the device; its last close closes the device. The memory of the BARs' areas belongs to that file.
+ *
+ * Locks, outermost first: vfio_group.lock, vfio_device.lock, vfio_device.model_lock, vfio_device.irq_lock. Binding,
+ * attaching and detaching take the iommufd's locks and wait for device threads: of these locks only group.lock and
+ * device.lock may be held then, and no callback of a model takes them.
+ */
+#ifndef IOMMUSE_VFIO_DEVICE_H
+#define IOMMUSE_VFIO_DEVICE_H
+
+#include "hwpt/device.h"
+#include "iommuse/device.h"
+#include "vfio/irq.h"
+#include "vfio/pci_config.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+struct ctx;
+struct device;
+struct device_file;
+struct event_stream;
+struct file;
+struct file_region;
+struct iommufd_config;
+struct vfio_device;
+
+struct vfio_group {
+	struct iommu_group iommu; /* id: its number below /dev/vfio */
+	struct vfio_group *next;
+	pthread_mutex_t lock;  /* guards what follows */
+	bool opened;           /* /dev/vfio/ID is open */
+	struct ctx *container; /* with a reference to its file; NULL: none is set */
+	unsigned cdevs;        /* devices of it that are bound through files of their own */
+};
+
+/* What the floor above does for a device. Called with device.lock held. */
+struct vfio_device_hooks {
+	void (*opened)(struct vfio_device *device);  /* its memory is there, it was reset: the model may be polled */
+	void (*closing)(struct vfio_device *device); /* returns when no callback runs or will run but reset */
+	void (*kick)(struct vfio_device *device);    /* something was written: poll soon. From any thread. */
+};
+
+struct vfio_device {
+	struct iommuse_device base; /* what the model knows */
+	const struct iommuse_model *model;
+	void *state; /* the model's */
+	const struct vfio_device_hooks *hooks;
+	void *owner; /* of the floor above */
+	struct vfio *vfio;
+	struct vfio_group *group;
+	struct vfio_device *next;
+	char name[16];    /* "0000:01:00.0" */
+	uint16_t segment; /* of its address: 0000 */
+	uint8_t bus, devfn;
+	unsigned number; /* N of vfioN */
+	struct iommu_device iommu;
+
+	pthread_mutex_t lock;
+	/* Guarded by lock. */
+	struct device_file *user; /* that has it open, bound to an iommufd; NULL: nobody */
+
+	/* Guarded by model_lock, which is held around each callback. */
+	pthread_mutex_t model_lock;
+	struct dma dma;                           /* of whoever is in a callback */
+	struct pci_config config;                 /* the command register may be read without the lock: pci_command() */
+	uint8_t *memory[IOMMUSE_BARS];            /* of the BAR's areas, at the BAR's offsets; NULL: closed, or none */
+	struct file_region *region[IOMMUSE_BARS]; /* that it is in, with a reference */
+
+	struct irqs irqs;
+};
+
+/* The devices of a system. They are all added before the first is opened. */
+struct vfio {
+	struct iommufd_config *config; /* events, serials of files */
+	struct vfio_group *groups;     /* ascending */
+	struct vfio_device *devices;   /* in the order they were added */
+	unsigned device_count;
+};
+
+void vfio_init(struct vfio *vfio, struct iommufd_config *config);
+/* All files must have been put. Devices have been removed by who added them. */
+void vfio_fini(struct vfio *vfio);
+
+/*
+ * Adds a device that its caller owns: model, hooks, owner, base, name, segment, bus and devfn are set. group:
+ * UINT32_MAX: one of its own, the lowest free from 1. The model's create() comes after. Returns 0; -EEXIST: the address
+ * is taken; -ENOMEM.
+ */
+int vfio_add_device(struct vfio *vfio, struct vfio_device *device, uint32_t group);
+/* After destroy() of the model. */
+void vfio_remove_device(struct vfio *vfio, struct vfio_device *device);
+
+struct vfio_group *vfio_find_group(struct vfio *vfio, uint32_t id);
+struct vfio_device *vfio_find_device(struct vfio *vfio, const char *name);
+
+/* Opens /dev/vfio/ID: -EBUSY: it is open, or a device of it is bound through a file of its own; -ENOMEM. */
+int vfio_group_open(struct vfio *vfio, struct vfio_group *group, struct file **file);
+
+/* Opens /dev/vfio/devices/vfioN: -ENOMEM. */
+int vfio_cdev_open(struct vfio *vfio, struct vfio_device *device, struct file **file);
+
+/* PCI_COMMAND as it is now. From any thread. */
+static inline uint16_t vfio_device_command(const struct vfio_device *device)
+{
+	return atomic_load_explicit(&device->config.command, memory_order_relaxed);
+}
+
+#endif
