@@ -2,9 +2,9 @@
 /*
  * libiommuse: Linux's user-visible I/O address-space system inside one process.
  *
- * Open a system, open a file in it ("/dev/iommu", "/dev/vfio/vfio"), and use that file as the kernel's: ioctl with the
- * commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own headers), read, write, poll,
- * mmap, close. Needs no privilege, no seccomp, no other process, and nothing but libc.
+ * Open a system, open a file in it ("/dev/iommu", "/dev/vfio/vfio", "/dev/vfio/1"), and use that file as the kernel's:
+ * ioctl with the commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own headers), read,
+ * write, poll, mmap, close. Needs no privilege, no seccomp, no other process, and nothing but libc.
  *
  * Every function returns 0 or a positive result, or -errno; errno itself is left alone. All functions are thread-safe.
  */
@@ -37,12 +37,17 @@ struct iommuse_options {
 	uint32_t selftest;         /* 1: IOMMU_TEST_CMD exists, as in a kernel with CONFIG_IOMMUFD_TEST */
 	uint64_t capabilities;     /* bit CAP_*: what the caller counts as having; see own_capabilities */
 	uint32_t own_capabilities; /* 1: look at the process's own capabilities instead of the member above */
+	/* Devices, as `iommuse run --device` takes them: "ioat,addr=0000:04:00.0"; ended by NULL. NULL: none. */
+	const char *const *devices;
+	char *why; /* gets a line that says why a device cannot be made, empty where it is not that; may be NULL */
+	size_t why_size;
 };
 
 /*
  * Makes a system. options may be NULL: a checked client with the process's own capabilities.
  * The caller frees it with iommuse_free(). Returns 0, or -errno: -EINVAL (unknown client kind, or a non-zero member
- * beyond what this version knows), -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
+ * beyond what this version knows; a device that says nothing meaningful), -EEXIST (two devices at one address), -ENOENT
+ * (no such model), what a model says, -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
  */
 IOMMUSE_API int iommuse_new(const struct iommuse_options *options, struct iommuse **system);
 
@@ -53,7 +58,7 @@ IOMMUSE_API void iommuse_free(struct iommuse *system);
  * Opens a node. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC, O_NONBLOCK as for open(2). Each open is an object
  * of its own. Returns a descriptor: a number of the process's descriptor table that nothing else has while the file is
  * open, so it can be told from the process's own descriptors; close it with iommuse_close(). Returns -ENOENT: no such
- * node, -EMFILE, -ENOMEM.
+ * node, -EBUSY: a VFIO group that is in use, -EMFILE, -ENOMEM.
  */
 IOMMUSE_API int iommuse_open(struct iommuse *system, const char *path, int flags);
 
@@ -64,7 +69,8 @@ IOMMUSE_API int iommuse_owns(struct iommuse *system, int fd);
  * -EBADF: not a descriptor of the system. */
 IOMMUSE_API int iommuse_ioctl(struct iommuse *system, int fd, unsigned long cmd, uintptr_t arg);
 
-/* As read(2) and write(2), for event queues; -EINVAL on other files. */
+/* As read(2) and write(2), for event queues. Files have no position: a device is read from offset 0. -EINVAL on other
+ * files. */
 IOMMUSE_API ssize_t iommuse_read(struct iommuse *system, int fd, void *buf, size_t count);
 IOMMUSE_API ssize_t iommuse_write(struct iommuse *system, int fd, const void *buf, size_t count);
 

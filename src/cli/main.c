@@ -15,6 +15,7 @@ static const struct verb {
 	void (*usage)(void);
 } verbs[] = {
 	{"run", "run a program that finds /dev/iommu and /dev/vfio", run_main, run_usage},
+	{"devices", "say which devices run --device can make, and how they are set", devices_main, devices_usage},
 	{"doctor", "say whether this machine can, and what to do where it cannot", doctor_main, doctor_usage},
 };
 
@@ -36,7 +37,7 @@ static void usage(void)
 		printf("  %-8s %s\n", verbs[i].name, verbs[i].what);
 	printf("\n  iommuse help VERB    how a verb is used\n"
 	       "  iommuse --version    the version\n\n"
-	       "example: iommuse run --verbose -- ./my-vfio-program\n");
+	       "example: iommuse run --device ioat -- ./my-vfio-program\n");
 }
 
 static int help(int argc, char **argv)

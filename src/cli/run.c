@@ -4,8 +4,10 @@
 #include "base/log.h"
 #include "supervisor/launch.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct choice {
@@ -21,12 +23,14 @@ static const struct choice memlocks[] = {
 
 static const struct choice pins[] = {{"follow", PIN_FOLLOW}, {"share", PIN_SHARE}, {NULL, 0}};
 
-enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_PIN, OPTION_SELFTEST };
+enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_PIN, OPTION_DEVICE, OPTION_KEEP_PCI, OPTION_SELFTEST };
 
 static const struct option long_options[] = {
 	{"overlay", required_argument, NULL, OPTION_OVERLAY},
 	{"memlock", required_argument, NULL, OPTION_MEMLOCK},
 	{"pin", required_argument, NULL, OPTION_PIN},
+	{"device", required_argument, NULL, OPTION_DEVICE},
+	{"keep-pci", no_argument, NULL, OPTION_KEEP_PCI},
 	{"selftest", no_argument, NULL, OPTION_SELFTEST},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
@@ -36,7 +40,11 @@ static const struct option long_options[] = {
 void run_usage(void)
 {
 	printf("usage: iommuse run [OPTION...] -- PROGRAM [ARG...]\n\n"
-	       "Runs PROGRAM, and all that it starts, with /dev/iommu and /dev/vfio/vfio of Linux 7.2.\n\n"
+	       "Runs PROGRAM, and all that it starts, with /dev/iommu and /dev/vfio of Linux 7.2.\n\n"
+	       "  --device=MODEL[,KEY=VALUE...]   add a VFIO device; repeatable. MODEL is a name that 'iommuse "
+	       "devices'\n"
+	       "                                  lists, or the path of a shared object, with a slash in it\n"
+	       "  --keep-pci                      show the machine's own PCI devices beside them\n"
 	       "  --overlay=auto|namespace|trap   how the nodes appear: in a mount namespace, or by answering\n"
 	       "                                  each question about their paths; auto takes the first that works\n"
 	       "  --selftest                      switch on IOMMU_TEST_CMD, as CONFIG_IOMMUFD_TEST does\n"
@@ -64,8 +72,15 @@ static int choose(const char *option, const struct choice *choices, const char *
 	return -1;
 }
 
-/* Returns 0, or -1 after a message. */
-static int apply(struct launch_options *options, int option, const char *value)
+static void add_device(const char **devices, const char *text)
+{
+	while (*devices)
+		devices++;
+	*devices = text;
+}
+
+/* devices has room for all. Returns 0, or -1 after a message. */
+static int apply(struct launch_options *options, const char **devices, int option, const char *value)
 {
 	int chosen;
 
@@ -82,6 +97,12 @@ static int apply(struct launch_options *options, int option, const char *value)
 		chosen = choose("pin", pins, value);
 		options->pin = chosen < 0 ? PIN_FOLLOW : (enum pin_mode)chosen;
 		return chosen < 0 ? -1 : 0;
+	case OPTION_DEVICE:
+		add_device(devices, value);
+		return 0;
+	case OPTION_KEEP_PCI:
+		options->keep_pci = true;
+		return 0;
 	case OPTION_SELFTEST:
 		options->selftest = true;
 		return 0;
@@ -93,28 +114,48 @@ static int apply(struct launch_options *options, int option, const char *value)
 	}
 }
 
-int run_main(int argc, char **argv)
+/* Returns the index of the program, or -1 with the status to exit with. */
+static int parse(int argc, char **argv, struct launch_options *options, const char **devices, int *status)
 {
-	struct launch_options options = {.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT, .pin = PIN_FOLLOW};
 	int option;
 
 	opterr = 0;
+	*status = EXIT_OWN_FAILURE;
 	while ((option = getopt_long(argc, argv, "+:vh", long_options, NULL)) != -1) {
 		if (option == 'h') {
 			run_usage();
-			return 0;
+			*status = 0;
+			return -1;
 		}
 		if (option == '?' || option == ':') {
 			log_line("run: %s '%s': try 'iommuse help run'",
 				 option == ':' ? "no value for" : "unknown option", argv[optind - 1]);
-			return EXIT_OWN_FAILURE;
+			return -1;
 		}
-		if (apply(&options, option, optarg) < 0)
-			return EXIT_OWN_FAILURE;
+		if (apply(options, devices, option, optarg) < 0)
+			return -1;
 	}
-	if (optind == argc) {
-		log_line("run: no program given: say 'iommuse run -- PROGRAM [ARG...]'");
+	if (optind < argc)
+		return optind;
+	log_line("run: no program given: say 'iommuse run -- PROGRAM [ARG...]'");
+	return -1;
+}
+
+int run_main(int argc, char **argv)
+{
+	const char **devices = calloc((size_t)argc, sizeof(*devices)); /* no more than arguments */
+	struct launch_options options = {
+		.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT, .pin = PIN_FOLLOW, .devices = devices};
+	int status;
+	int program;
+
+	if (!devices) {
+		log_error(-ENOMEM, "run");
 		return EXIT_OWN_FAILURE;
 	}
-	return launch(&options, argv + optind);
+	program = parse(argc, argv, &options, devices, &status);
+	if (program >= 0)
+		status = launch(&options, argv + program);
+	free(devices);
+	return status;
 }

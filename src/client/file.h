@@ -68,7 +68,8 @@ struct file_ops {
 		    struct file_region **region);
 	/* The file as memory to be mapped for DMA: a dma-buf. NULL: it is none. Returns 0 or -errno. */
 	int (*memory)(struct file *file, struct memory_file **memory);
-	/* The last descriptor is gone: it may still be pinned by others. Optional. */
+	/* The last descriptor is gone: it may still be pinned by others. Optional. Who gives a file another descriptor
+	 * at that moment finds this called for the one before. */
 	void (*closed)(struct file *file);
 	/* The last reference is gone: frees the file. */
 	void (*release)(struct file *file);
@@ -77,6 +78,8 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	_Atomic unsigned refs;
+	/* Numbers of this process's table that mean it: the library's. The supervisor asks the kernel instead. */
+	_Atomic unsigned descriptors;
 	uint64_t serial; /* names the file in events; never reused within a system */
 	/* Set by who made a descriptor for it: what poll says may have changed. Called without locks, from any thread.
 	 */
@@ -97,6 +100,7 @@ static inline void file_init(struct file *file, const struct file_ops *ops)
 {
 	file->ops = ops;
 	atomic_init(&file->refs, 1);
+	atomic_init(&file->descriptors, 0);
 	file->serial = 0;
 	atomic_init(&file->poll_changed, NULL);
 	file->poll_context = NULL;

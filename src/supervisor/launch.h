@@ -21,6 +21,8 @@ struct launch_options {
 	enum overlay_mode overlay;
 	enum memlock_policy memlock;
 	enum pin_mode pin;
+	const char *const *devices; /* what --device was given, in order, ended by NULL; NULL: none */
+	bool keep_pci;              /* the machine's own PCI devices stay visible beside them */
 	bool selftest;
 	bool verbose;
 };

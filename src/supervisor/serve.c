@@ -269,6 +269,27 @@ static int check_nesting(void)
 	return err;
 }
 
+/* After a message, where it fails. */
+static int make_system(struct supervisor *s, const struct launch_options *options)
+{
+	char why[256];
+	const struct system_config config = {
+		.selftest = options->selftest,
+		.memlock = options->memlock,
+		.events = s->events,
+		.devices = options->devices,
+		.why = why,
+		.why_size = sizeof(why),
+	};
+	int err = system_new(&config, &s->system);
+
+	if (err && *why)
+		log_line("%s", why);
+	else if (err)
+		log_error(err, "the supervisor cannot start");
+	return err;
+}
+
 static int set_up_overlay(struct server *server)
 {
 	struct supervisor *s = &server->s;
@@ -345,7 +366,6 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 {
 	struct server server = {.options = options, .channel = channel, .program = {.failed = -1}};
 	struct program_start start = {.argv = argv, .inherited = inherited};
-	struct system_config config = {.selftest = options->selftest, .memlock = options->memlock};
 	struct supervisor *s = &server.s;
 	int err;
 
@@ -361,13 +381,13 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 	err = set_up_process(&server);
 	if (!err && options->verbose)
 		err = event_stream_new(&s->events);
-	config.events = s->events;
-	if (!err)
-		err = system_new(&config, &s->system);
 	if (err) {
 		log_error(err, "the supervisor cannot start");
 		goto out_report;
 	}
+	err = make_system(s, options);
+	if (err)
+		goto out_report;
 	err = check_nesting();
 	if (!err)
 		err = set_up_overlay(&server);

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "system/fd_table.h"
 
+#include "client/file.h"
 #include "system/system.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ void fd_table_install(struct fd_table *table, int fd, struct file *file, int o_f
 {
 	struct fd_slot *slot = find_slot(table, fd);
 
+	atomic_fetch_add_explicit(&file->descriptors, 1, memory_order_relaxed);
 	slot->file = file;
 	slot->o_flags = o_flags;
 	atomic_store_explicit(&slot->word, OPEN, memory_order_release);
@@ -109,7 +111,10 @@ static void give_back(struct fd_table *table, int fd, struct fd_slot *slot)
 
 	atomic_store_explicit(&slot->word, FREE, memory_order_release);
 	close(fd);
-	system_closed(table->system, file);
+	if (atomic_fetch_sub_explicit(&file->descriptors, 1, memory_order_acq_rel) == 1)
+		system_closed(table->system, file);
+	else
+		file_put(file);
 }
 
 void fd_table_leave(struct fd_table *table, int fd, struct fd_slot *slot)

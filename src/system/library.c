@@ -109,6 +109,9 @@ int iommuse_new(const struct iommuse_options *given, struct iommuse **out)
 	if (rc)
 		goto out_free;
 	config.selftest = options.selftest;
+	config.devices = options.devices;
+	config.why = options.why;
+	config.why_size = options.why_size;
 	rc = system_new(&config, &system->system);
 	if (rc)
 		goto out_fini_local;

@@ -9,20 +9,27 @@
 #include "client/account.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct client;
 struct event_stream;
 struct file;
 struct system;
+struct vfio;
 
 struct system_config {
 	bool selftest;
 	enum memlock_policy memlock;
 	struct event_stream *events; /* may be NULL; must outlive the system */
+	/* What devices_add() takes, ended by NULL; may be NULL. */
+	const char *const *devices;
+	/* Gets a line that says which device is not there and why; empty where something else failed. May be NULL. */
+	char *why;
+	size_t why_size;
 };
 
-/* Returns 0, or -ENOMEM. */
+/* Returns 0, -ENOMEM, or why a device could not be added. */
 int system_new(const struct system_config *config, struct system **system);
 
 /* All files must have been put, and all address spaces with an account of its. */
@@ -31,17 +38,30 @@ void system_free(struct system *system);
 /* Locked memory, counted for all address spaces of the system's clients. */
 struct accounts *system_accounts(struct system *system);
 
+/* The devices behind VFIO. */
+struct vfio *system_vfio(struct system *system);
+
+enum node_kind {
+	NODE_IOMMU,
+	NODE_CONTAINER,
+	NODE_GROUP,
+	NODE_CDEV,
+};
+
 /* A node, as a program sees it below "/". Nodes do not change while a system lives. */
 struct node {
 	const char *path; /* "/dev/iommu" */
 	unsigned mode;    /* permission bits */
 	unsigned major, minor;
+	enum node_kind kind;
+	void *what; /* its vfio_group or vfio_device; NULL: it has none */
 };
 
 /* The nodes of a system, ended by one without a path. */
 const struct node *system_nodes(const struct system *system);
 
-/* Opens a node by its exact path. Returns 0 and a file with one reference, or -errno: -ENOENT no such node, -ENOMEM. */
+/* Opens a node by its exact path. Returns 0 and a file with one reference, or -errno: -ENOENT no such node, -ENOMEM,
+ * and for a group what vfio_group_open() says. */
 int system_open(struct system *system, struct client *client, const char *path, int flags, struct file **file);
 
 /* The last descriptor of the file has gone: announces it and drops the descriptors' reference. */
