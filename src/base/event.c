@@ -61,6 +61,7 @@ struct ring {
 struct listener {
 	event_listener *call;
 	void *context;
+	uint32_t wanted; /* bits of types, as in the stream */
 	struct listener *_Atomic next;
 };
 
@@ -110,7 +111,7 @@ static void futex_wake(_Atomic uint32_t *word)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-static uint64_t now_ns(void)
+uint64_t event_time(void)
 {
 	struct timespec t;
 
@@ -253,7 +254,7 @@ void event_announce(struct event_stream *events, const struct event *event)
 	struct slot *slot;
 	uint64_t head;
 
-	if (!event_wanted(events))
+	if (!event_wanted_of(events, event->type))
 		return;
 	ring = ring_of_thread(stream);
 	if (!ring) {
@@ -267,7 +268,7 @@ void event_announce(struct event_stream *events, const struct event *event)
 	}
 	slot = &ring->slots[head % EVENT_RING_RECORDS];
 	slot->event = *event;
-	slot->event.time_ns = now_ns();
+	slot->event.time_ns = event_time();
 	slot->lost = 0;
 	if (atomic_load_explicit(&ring->lost, memory_order_relaxed))
 		slot->lost = atomic_exchange_explicit(&ring->lost, 0, memory_order_relaxed);
@@ -283,7 +284,8 @@ static void hand_out(struct stream *stream, const struct event *event, uint64_t 
 	struct listener *l = atomic_load_explicit(&stream->listeners, memory_order_acquire);
 
 	for (; l; l = atomic_load_explicit(&l->next, memory_order_acquire))
-		l->call(l->context, event, lost);
+		if (l->wanted >> event->type & 1)
+			l->call(l->context, event, lost);
 }
 
 /* Hands out losses that no record followed. Returns whether there were any. */
@@ -299,7 +301,7 @@ static bool hand_out_losses(struct stream *stream)
 	}
 	if (!lost)
 		return false;
-	hand_out(stream, &(struct event){.type = EVENT_LOST, .time_ns = now_ns(), .fd = -1}, lost);
+	hand_out(stream, &(struct event){.type = EVENT_LOST, .time_ns = event_time(), .fd = -1}, lost);
 	return true;
 }
 
@@ -474,7 +476,7 @@ static int consumer_start(struct stream *stream)
 	return 0;
 }
 
-int event_stream_listen(struct event_stream *events, event_listener *call, void *context)
+static int listen_to(struct event_stream *events, uint32_t wanted, event_listener *call, void *context)
 {
 	struct stream *stream = stream_of(events);
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -485,6 +487,7 @@ int event_stream_listen(struct event_stream *events, event_listener *call, void 
 		return -ENOMEM;
 	listener->call = call;
 	listener->context = context;
+	listener->wanted = wanted;
 	pthread_mutex_lock(&stream->lock);
 	if (!stream->running)
 		error = consumer_start(stream);
@@ -492,12 +495,22 @@ int event_stream_listen(struct event_stream *events, event_listener *call, void 
 		while (atomic_load(last))
 			last = &atomic_load(last)->next;
 		atomic_store_explicit(last, listener, memory_order_release);
-		atomic_store(&events->open, true);
+		atomic_fetch_or(&events->wanted, wanted);
 	}
 	pthread_mutex_unlock(&stream->lock);
 	if (error)
 		free(listener);
 	return error;
+}
+
+int event_stream_listen(struct event_stream *events, event_listener *call, void *context)
+{
+	return listen_to(events, EVENTS_ALL, call, context);
+}
+
+int event_stream_listen_to(struct event_stream *events, enum event_type type, event_listener *call, void *context)
+{
+	return listen_to(events, UINT32_C(1) << type | UINT32_C(1) << EVENT_LOST, call, context);
 }
 
 void event_stream_flush(struct event_stream *events)

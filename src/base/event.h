@@ -16,19 +16,32 @@
 #include <stdint.h>
 
 enum event_type {
-	EVENT_OPEN = 1,  /* a node was opened: file; text names the node */
-	EVENT_CLOSE,     /* the last descriptor of file is gone; text names it */
-	EVENT_CALL,      /* an ioctl ended: file, call */
-	EVENT_OBJECT,    /* an object of an iommufd was made: file, object */
-	EVENT_DESTROY,   /* an object went: file, object */
-	EVENT_MAP,       /* a range was mapped: file, map */
-	EVENT_UNMAP,     /* a range was unmapped: file, map */
-	EVENT_MESSAGE,   /* something that a person should know: text */
-	EVENT_ATTACH,    /* a device or PASID was attached to a page table, hwpt 0: detached: file, attach */
-	EVENT_DMA_FAULT, /* DMA was blocked: dma */
-	EVENT_READ,      /* an event queue was read: file, fd, transfer */
-	EVENT_WRITE,     /* the same, written */
-	EVENT_LOST,      /* made by the stream itself: nothing but the number of lost records; it has no number */
+	EVENT_OPEN = 1,    /* a node was opened: file; text names the node */
+	EVENT_CLOSE,       /* the last descriptor of file is gone; text names it */
+	EVENT_CALL,        /* an ioctl of an iommufd or a container ended: file, call */
+	EVENT_DEVICE_CALL, /* an ioctl of a VFIO group or device ended: its numbers mean other commands: file, call */
+	EVENT_OBJECT,      /* an object of an iommufd was made: file, object */
+	EVENT_DESTROY,     /* an object went: file, object */
+	EVENT_MAP,         /* a range was mapped: file, map */
+	EVENT_UNMAP,       /* a range was unmapped: file, map */
+	EVENT_MESSAGE,     /* something that a person should know: text */
+	EVENT_ATTACH,      /* a device or PASID was attached to a page table, hwpt 0: detached: file, attach */
+	EVENT_DMA_FAULT,   /* DMA was blocked: dma */
+	EVENT_READ,        /* an event queue was read: file, fd, transfer */
+	EVENT_WRITE,       /* the same, written */
+	EVENT_LOST,        /* made by the stream itself: nothing but the number of lost records; it has no number */
+};
+
+/* What is known of an IOVA where DMA was blocked; see event.dma. */
+enum event_dma_known {
+	EVENT_DMA_IOAS = 1,       /* the device is attached to ioas */
+	EVENT_DMA_MAPPED = 2,     /* when the event was made, the IOVA was mapped: by below */
+	EVENT_DMA_REVOKED = 4,    /* the memory that is mapped there was taken back by its exporter */
+	EVENT_DMA_BELOW = 8,      /* below is the nearest map that lies before it */
+	EVENT_DMA_ABOVE = 16,     /* and behind it */
+	EVENT_DMA_UNMAPPED = 32,  /* it was mapped until gone_ns, when gone_pid unmapped it */
+	EVENT_DMA_ALL = 64,       /* then everything was unmapped */
+	EVENT_DMA_DETACHED = 128, /* the device was attached to ioas until gone_ns */
 };
 
 #define EVENT_ARG_MAX    96
@@ -71,10 +84,16 @@ struct event {
 			uint32_t pasid;
 		} attach;
 		struct {
-			uint64_t iova, length;
+			uint64_t iova, length; /* of what was not transferred */
+			uint64_t below_start, below_last, above_start, above_last;
+			uint64_t gone_ns; /* as time_ns */
 			uint32_t pasid;
-			uint32_t access; /* enum dma_access */
-			uint32_t reason; /* enum dma_fault_reason */
+			uint32_t ioas; /* id */
+			int32_t gone_pid;
+			uint8_t access; /* enum dma_access */
+			uint8_t reason; /* enum dma_fault_reason */
+			uint8_t known;  /* bits of enum event_dma_known */
+			uint8_t below_prot, above_prot;
 			char device[32];
 		} dma;
 		struct {
@@ -90,8 +109,10 @@ struct event {
 
 /* What everybody may look at; event.c has the rest. */
 struct event_stream {
-	_Atomic bool open; /* somebody listens */
+	_Atomic uint32_t wanted; /* bit n: somebody listens to records of type n; bit 0: to all */
 };
+
+#define EVENTS_ALL UINT32_MAX
 
 /*
  * Called by the consumer's thread, one record at a time, in order. lost: records of the same thread that were dropped
@@ -112,20 +133,38 @@ void event_stream_free(struct event_stream *events);
  */
 int event_stream_listen(struct event_stream *events, event_listener *call, void *context);
 
+/* The same for records of one type and EVENT_LOST: what nobody else listens to is not announced. */
+int event_stream_listen_to(struct event_stream *events, enum event_type type, event_listener *call, void *context);
+
 /* Waits until all records announced before the call have been handed to the listeners. Not from a listener. */
 void event_stream_flush(struct event_stream *events);
 
 /* The memory that the stream takes, in bytes. */
 size_t event_stream_memory(const struct event_stream *events);
 
-/* Does anybody listen? events may be NULL. */
+/* The clock of time_ns. */
+uint64_t event_time(void);
+
+/* Does anybody listen to everything? events may be NULL. */
 static inline bool event_wanted(const struct event_stream *events)
 {
-	return __builtin_expect(events && atomic_load_explicit(&events->open, memory_order_relaxed), 0);
+	return __builtin_expect(events && atomic_load_explicit(&events->wanted, memory_order_relaxed) & 1, 0);
+}
+
+/* Does anybody listen to records of the type? */
+static inline bool event_wanted_of(const struct event_stream *events, enum event_type type)
+{
+	return __builtin_expect(events && atomic_load_explicit(&events->wanted, memory_order_relaxed) >> type & 1, 0);
+}
+
+/* Does anybody listen to anything? */
+static inline bool event_wanted_any(const struct event_stream *events)
+{
+	return __builtin_expect(events && atomic_load_explicit(&events->wanted, memory_order_relaxed), 0);
 }
 
 /*
- * Copies the record into the thread's ring. Call it only where event_wanted(). Thread-safe, never blocks, never fails.
+ * Copies the record into the thread's ring, if somebody listens to its type. Thread-safe, never blocks, never fails.
  * The first call of a thread allocates its ring.
  */
 void event_announce(struct event_stream *events, const struct event *event);

@@ -631,6 +631,21 @@ bool range_map_find(const struct range_map *map, uint64_t start, uint64_t last, 
 	return leaf && take_range(leaf, slot, last, found);
 }
 
+bool range_map_find_below(const struct range_map *map, uint64_t number, struct range *found)
+{
+	struct range_path path;
+	unsigned slot;
+
+	if (!map->count)
+		return false;
+	range_path_descend(map, number, &path);
+	slot = range_leaf_slot(path.leaf, number);
+	if (slot == path.leaf->head)
+		return false; /* nothing begins so low: the way would have gone further to the left */
+	*found = (struct range){path.leaf->start[slot - 1], path.leaf->last[slot - 1], path.leaf->value[slot - 1]};
+	return true;
+}
+
 bool range_map_first(const struct range_map *map, uint64_t start, uint64_t last, struct range_cursor *c)
 {
 	unsigned slot = 0;

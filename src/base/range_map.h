@@ -85,6 +85,9 @@ int range_map_update(struct range_map *map, uint64_t start, uint64_t last, void 
 /* Finds the lowest range that meets [start, last]. Returns false where there is none. */
 bool range_map_find(const struct range_map *map, uint64_t start, uint64_t last, struct range *found);
 
+/* Finds the highest range that begins at number or below it. Returns false where there is none. */
+bool range_map_find_below(const struct range_map *map, uint64_t number, struct range *found);
+
 /*
  * Walks the ranges that meet [start, last], ascending:
  *	struct range_cursor c;

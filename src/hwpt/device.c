@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "hwpt/device.h"
 
+#include "base/event.h"
 #include "hwpt/attached.h"
 #include "hwpt/fault.h"
+#include "ioas/ioas.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +42,8 @@ void iommu_device_own(struct iommu_device *device, struct epoch *epoch)
 			epoch_add(epoch, &dma->slot);
 	}
 	device->epoch = epoch;
+	if (epoch)
+		device->detached = (struct detached){0};
 	/* What the one owner's device has begun to report is not the next one's. */
 	iommu_faults_clear(device);
 	pthread_mutex_unlock(&device->lock);
@@ -79,6 +83,13 @@ static struct pasid_leaf *leaf_of(struct iommu_device *device, uint32_t pasid)
 	return atomic_load(&atomic_load(&device->pasids)->leaf[pasid / PASID_SLOTS]);
 }
 
+/* Keeps what a fault is explained by. With the lock held. */
+static void remember(struct iommu_device *device, uint32_t pasid, const struct attached *old)
+{
+	device->detached = (struct detached){
+		.time_ns = event_time(), .pasid = pasid, .ioas = old->paging ? old->paging->ioas->id : 0};
+}
+
 /* With the lock held. attachment NULL: nothing from now on. */
 static int change(struct iommu_device *device, uint32_t pasid, struct attached *attachment, struct leftovers *left)
 {
@@ -92,6 +103,8 @@ static int change(struct iommu_device *device, uint32_t pasid, struct attached *
 		attachment->serial = ++device->serial;
 	old = atomic_exchange(slot, attachment);
 	if (old) {
+		if (!attachment && event_wanted_of(device->events, EVENT_DMA_FAULT))
+			remember(device, pasid, old);
 		old->next = left->attached;
 		left->attached = old;
 		left->epoch = device->epoch;

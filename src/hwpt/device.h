@@ -31,6 +31,13 @@ struct attached {
 	struct attached *next;        /* of those that are left behind */
 };
 
+/* What was detached last, for who explains a fault. */
+struct detached {
+	uint64_t time_ns; /* 0: nothing was, or nobody listens to faults */
+	uint32_t pasid;
+	uint32_t ioas; /* id; 0: it had none */
+};
+
 #define PASID_SLOTS (1U << PASID_BITS / 2)
 
 struct pasid_leaf {
@@ -62,6 +69,7 @@ struct iommu_device {
 	void *owner;                 /* of the floor above: its struct device, while it is bound */
 
 	pthread_mutex_t lock; /* guards changes of what follows */
+	struct detached detached;
 	/* Readers are inside an epoch. Without a PASID, and with one; NULL: none so far. */
 	struct attached *_Atomic attachment;
 	struct pasid_table *_Atomic pasids;
@@ -136,7 +144,8 @@ enum dma_fault_reason {
 	DMA_FAULT_NOT_MAPPED,
 	DMA_FAULT_READ_ONLY,
 	DMA_FAULT_WRITE_ONLY,
-	DMA_FAULT_MEMORY, /* mapped, but the memory behind it is gone */
+	DMA_FAULT_MEMORY,     /* mapped, but the memory behind it is gone */
+	DMA_FAULT_BUS_MASTER, /* the driver has not let the device do DMA (PCI command register) */
 };
 
 struct dma_fault {
@@ -158,8 +167,8 @@ struct dma_run {
 /*
  * Translates [iova, iova + length - 1] into runs, at most room of them. Between dma_begin() and dma_end() they stay
  * valid: an unmap waits. Do not wait for anybody in between. Marks written pages dirty. Stores how many runs and
- * returns how many bytes they cover: fewer than length where room ran out (fault->reason 0) or at a fault, which is
- * announced as an event.
+ * returns how many bytes they cover: fewer than length where room ran out (fault->reason 0) or at a fault. A fault is
+ * announced by dma_report(), after dma_end().
  */
 static inline void dma_begin(struct dma *dma)
 {
@@ -227,8 +236,15 @@ static inline uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iov
 }
 
 /*
+ * Announces a fault as an event with what is known of its IOVA; length: of what is not transferred. For who translates,
+ * or blocks DMA, by himself: dma_read() and its like do it. Takes the device's lock and the IOAS's, outside of
+ * dma_begin() and dma_end(); costs nothing where nobody listens.
+ */
+void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
+
+/*
  * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, each in its own begin and
- * end. Returns 0, or -EFAULT with *fault (may be NULL): what came before is transferred. A fault is announced likewise.
+ * end. Returns 0, or -EFAULT with *fault (may be NULL): what came before is transferred. A fault is announced.
  */
 int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault);
 int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "abi/iommufd.h"
-#include "base/event.h"
 #include "client/client.h"
 #include "client/memory.h"
 #include "hwpt/attached.h"
@@ -8,34 +7,10 @@
 #include "ioas/pages.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 /* A section that copies here ends after so many bytes, as an unmap may wait for it. */
 #define SECTION_BYTES 65536U
 #define SECTION_RUNS  16U
-
-static void announce(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
-{
-	struct event event = {
-		.type = EVENT_DMA_FAULT,
-		.fd = -1,
-		.dma = {.iova = fault->iova,
-			.length = length,
-			.pasid = fault->pasid,
-			.access = fault->access,
-			.reason = fault->reason},
-	};
-
-	snprintf(event.dma.device, sizeof(event.dma.device), "%s", dma->device->name ? dma->device->name : "");
-	event_announce(dma->device->events, &event);
-}
-
-/* length: of what is not transferred. */
-static void report(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
-{
-	if (event_wanted(dma->device->events))
-		announce(dma, fault, length);
-}
 
 /* Translations. */
 
@@ -101,8 +76,8 @@ static void fill_run(const struct ioas_mapping *mapping, iova_t iova, uint64_t l
 	}
 }
 
-static uint64_t translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
-			  struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
+uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
+			    struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
 {
 	const struct attached *attachment = attached_of(dma->device, pasid);
 	uint64_t done = 0;
@@ -143,16 +118,6 @@ static uint64_t translate(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t
 
 _Static_assert(IOMMU_IOAS_MAP_WRITEABLE == (int)DMA_WRITE, "the same bit");
 _Static_assert(IOMMU_IOAS_MAP_READABLE == (int)DMA_READ << 2, "shifted");
-
-uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
-			    struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
-{
-	uint64_t done = translate(dma, pasid, iova, length, access, run, room, count, fault);
-
-	if (__builtin_expect(fault->reason, 0))
-		report(dma, fault, length - done);
-	return done;
-}
 
 /* Copying. */
 
@@ -223,7 +188,8 @@ static size_t transfer_some(const struct transfer *t, iova_t iova, size_t n, str
 			break;
 		}
 		dma_begin(t->dma);
-		found = translate(t->dma, t->pasid, iova + done, want, t->access, run, SECTION_RUNS, &count, fault);
+		found = dma_translate_anew(t->dma, t->pasid, iova + done, want, t->access, run, SECTION_RUNS, &count,
+					   fault);
 		got = copy_runs(t, done, run, count, &short_of);
 		dma_end(t->dma);
 		done += got;
@@ -248,7 +214,7 @@ static int transfer(const struct transfer *t, iova_t iova, size_t n, struct dma_
 	if (!fault->reason)
 		return 0;
 	fault->iova = iova + done;
-	report(t->dma, fault, n - done);
+	dma_report(t->dma, fault, n - done);
 	return -EFAULT;
 }
 

@@ -5,6 +5,8 @@
 #include "ioas/announce.h"
 #include "ioas/change.h"
 
+#include <stdlib.h>
+
 void ioas_init(struct ioas *ioas)
 {
 	pthread_mutex_init(&ioas->lock, NULL);
@@ -22,6 +24,7 @@ void ioas_init(struct ioas *ioas)
 	ioas->waiting = 0;
 	pthread_cond_init(&ioas->changed, NULL);
 	ioas->context = NULL;
+	ioas->history = NULL;
 	ioas->events = NULL;
 	ioas->file = 0;
 	ioas->id = 0;
@@ -36,6 +39,7 @@ void ioas_fini(struct ioas *ioas)
 	range_map_clear(&ioas->areas);
 	range_map_clear(&ioas->allowed);
 	reserved_clear(&ioas->reserved);
+	free(ioas->history);
 	pthread_cond_destroy(&ioas->changed);
 	pthread_mutex_destroy(&ioas->lock);
 }

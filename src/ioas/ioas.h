@@ -21,6 +21,7 @@
 
 struct access_place;
 struct event_stream;
+struct history;
 struct ioas;
 struct use;
 
@@ -60,6 +61,8 @@ struct ioas {
 	unsigned waiting;             /* for one of these */
 	pthread_cond_t changed;       /* broadcast where somebody waits */
 	struct ioas_context *context; /* the owner sets it, before there is a domain or an access */
+
+	struct history *history; /* history.h; NULL: none is kept */
 
 	/* For events; the owner sets them before anybody else sees the IOAS. */
 	struct event_stream *events;

@@ -3,6 +3,7 @@
 #include "client/memory.h"
 #include "ioas/announce.h"
 #include "ioas/change.h"
+#include "ioas/history.h"
 
 #include <stdlib.h>
 
@@ -145,6 +146,15 @@ static void announce_map(struct ioas *ioas, const struct ioas_map *map, uint64_t
 	ioas_announce(ioas, EVENT_MAP, map->client, &event);
 }
 
+/* Where there is no memory for a history, faults are explained without. */
+static void tell_map(struct ioas *ioas, const struct ioas_map *map, uint64_t source, size_t count)
+{
+	if (event_wanted(ioas->events))
+		announce_map(ioas, map, source, count);
+	if (!ioas->history && event_wanted_of(ioas->events, EVENT_DMA_FAULT))
+		ioas->history = history_new();
+}
+
 /* Shows what was inserted to the domains. On error it is shown nowhere and not inserted any more. */
 static int show_pieces(struct ioas *ioas, const struct ioas_map *map, const struct piece *piece, size_t count)
 {
@@ -192,8 +202,8 @@ static int place(struct ioas *ioas, struct ioas_map *map, const struct piece *pi
 		rc = show_pieces(ioas, map, piece, count);
 		*hidden = rc;
 	}
-	if (!rc && event_wanted(ioas->events))
-		announce_map(ioas, map, source, count);
+	if (!rc && event_wanted_any(ioas->events))
+		tell_map(ioas, map, source, count);
 	return rc;
 }
 

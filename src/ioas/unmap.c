@@ -5,6 +5,7 @@
  */
 #include "abi/iommufd.h"
 #include "ioas/announce.h"
+#include "ioas/history.h"
 #include "ioas/use.h"
 
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 
 /* What was taken out with the lock held once. */
 struct removal {
-	struct area *list; /* to be freed without the lock */
+	const struct client *client; /* may be NULL */
+	struct area *list;           /* to be freed without the lock */
 	uint64_t bytes;
 	size_t count;
 	iova_t first, last;
+	uint64_t time_ns; /* 0: nothing was noted yet */
 };
 
 /* A call. */
@@ -29,14 +32,26 @@ struct unmapping {
 	unsigned tries;
 };
 
-static void announce_unmap(struct ioas *ioas, const struct client *client, const struct removal *removal)
+static void announce_unmap(struct ioas *ioas, const struct removal *removal)
 {
 	struct event event = {.map = {.iova = removal->first,
 				      .last = removal->last,
 				      .count = removal->count,
 				      .bytes = removal->bytes}};
 
-	ioas_announce(ioas, EVENT_UNMAP, client, &event);
+	ioas_announce(ioas, EVENT_UNMAP, removal->client, &event);
+}
+
+/* With the lock held. */
+static void note(struct ioas *ioas, struct removal *removal, iova_t start, iova_t last, bool all)
+{
+	if (!removal->time_ns)
+		removal->time_ns = event_time();
+	history_note(ioas->history, &(struct unmapped){.start = start,
+						       .last = last,
+						       .time_ns = removal->time_ns,
+						       .pid = removal->client ? removal->client->pid : 0,
+						       .all = all});
 }
 
 /* With the lock held. Returns -EAGAIN at an area that accesses use: *met. */
@@ -56,6 +71,8 @@ static int remove_range(struct ioas *ioas, iova_t start, iova_t last, struct rem
 			removal->first = met->start;
 		removal->last = met->last;
 		removal->bytes += met->last - met->start + 1;
+		if (__builtin_expect(ioas->history != NULL, 0))
+			note(ioas, removal, met->start, met->last, false);
 		area->next = removal->list;
 		removal->list = area;
 		if (met->last == last)
@@ -77,7 +94,7 @@ static void free_removed(struct ioas *ioas, const struct removal *removal, bool 
 }
 
 /* Ends what remove_range() began. Drops the lock. */
-static void finish(struct ioas *ioas, const struct client *client, const struct removal *removal)
+static void finish(struct ioas *ioas, const struct removal *removal)
 {
 	const bool pinned = ioas->pinned;
 	bool used;
@@ -87,7 +104,7 @@ static void finish(struct ioas *ioas, const struct client *client, const struct 
 		return;
 	}
 	if (event_wanted(ioas->events))
-		announce_unmap(ioas, client, removal);
+		announce_unmap(ioas, removal);
 	if (pinned) {
 		domains_hide(ioas, removal->first, removal->last);
 		domains_flush_begin(ioas);
@@ -132,13 +149,13 @@ static int evict(struct ioas *ioas, struct unmapping *unmapping, const struct ra
 static int unmap(struct ioas *ioas, struct unmapping *unmapping)
 {
 	for (;;) {
-		struct removal removal = {0};
+		struct removal removal = {.client = unmapping->client};
 		struct range met;
 		int rc;
 
 		ioas_lock(ioas);
 		rc = remove_range(ioas, unmapping->start, unmapping->last, &removal, &met);
-		finish(ioas, unmapping->client, &removal);
+		finish(ioas, &removal);
 		unmapping->bytes += removal.bytes;
 		if (rc == -EAGAIN) {
 			unmapping->start = met.start;
@@ -161,10 +178,13 @@ static uint64_t unmap_all(struct ioas *ioas, struct client *client)
 	uint64_t bytes = 0;
 
 	ioas->areas = RANGE_MAP_INIT;
-	if (taken.count && event_wanted(ioas->events)) {
-		const struct removal removal = {.count = taken.count, .first = 0, .last = UINT64_MAX};
+	if (taken.count && (ioas->history || event_wanted(ioas->events))) {
+		struct removal removal = {.client = client, .count = taken.count, .first = 0, .last = UINT64_MAX};
 
-		announce_unmap(ioas, client, &removal);
+		if (event_wanted(ioas->events))
+			announce_unmap(ioas, &removal);
+		if (ioas->history)
+			note(ioas, &removal, 0, UINT64_MAX, true);
 	}
 	ioas_unlock(ioas);
 	for (bool more = range_map_first(&taken, 0, UINT64_MAX, &at); more; more = range_map_next(&at)) {
