@@ -14,22 +14,57 @@
 
 #define PCI_CONFIG_SIZE 4096U
 
-struct pci_config {
-	_Atomic uint16_t command;           /* the register, also for those without the lock */
-	uint8_t byte[PCI_CONFIG_SIZE];      /* what is read */
-	uint8_t writable[PCI_CONFIG_SIZE];  /* bits that a write sets and clears */
-	uint8_t clearable[PCI_CONFIG_SIZE]; /* bits that writing 1 clears */
-	uint32_t size;                      /* 4096; 256 without capability PCI Express */
-	uint8_t msi, msix, express;         /* where the capabilities are; 0: there is none */
-	uint8_t pm;
-	uint16_t pasid, ats, pri;
+/* Offsets and bits that others need as well. */
+#define PCI_COMMAND_REGISTER     0x04U
+#define PCI_COMMAND_MEMORY_SPACE 0x0002U
+#define PCI_COMMAND_BUS_MASTER   0x0004U
+#define PCI_COMMAND_NO_INTX      0x0400U
+#define PCI_STATUS_REGISTER      0x06U
+#define PCI_STATUS_INTX          0x08U
+#define PCI_MSI_CONTROL          2U /* from msi on */
+#define PCI_MSIX_CONTROL         2U /* from msix on */
+#define PCI_PM_CONTROL           4U /* from pm on */
+#define PCI_PM_STATE             3U
+#define PCI_EXPRESS_CONTROL      8U /* from express on */
+#define PCI_EXPRESS_RESET        0x8000U
+
+/* Addresses that BARs have got so far. Begins as zeroes. */
+struct pci_window {
+	uint64_t low, high;
 };
 
-/* As after power-on, for a model. */
+struct pci_config {
+	_Atomic uint16_t command;          /* the register, also for those without the lock */
+	uint8_t byte[PCI_CONFIG_SIZE];     /* what is read */
+	uint8_t writable[PCI_CONFIG_SIZE]; /* bits that a write sets and clears */
+	uint32_t size;                     /* 4096; 256 without capability PCI Express */
+	uint8_t msi, msix, express;        /* where the capabilities are; 0: there is none */
+	uint8_t pm;
+	uint16_t pasid, ats, pri;
+	uint64_t address[IOMMUSE_BARS]; /* of BARs, as the machine's firmware gave them; 0: none */
+};
+
+/* As after power-on, for a model, and with memory decoded: VFIO enables a device when it is opened. */
 void pci_config_init(struct pci_config *config, const struct iommuse_model *model);
 
-/* Values as after power-on again, where the driver can change them. */
+/* Gives the BARs addresses that no other device of the window has. Beyond what a window has, the address is 0. */
+void pci_config_place(struct pci_config *config, const struct iommuse_model *model, struct pci_window *window);
+
+/* Values as after pci_config_init() again, where the driver can change them: for a new driver, or after the last. */
 void pci_config_reset(struct pci_config *config, const struct iommuse_model *model);
+
+/*
+ * What VFIO_DEVICE_RESET, or a function level reset by the driver, does to it: VFIO saves and restores all that the
+ * driver has set, but for the power state. So bus mastering and interrupts stay enabled.
+ */
+void pci_config_restore(struct pci_config *config);
+
+/* Can the BARs be accessed? */
+static inline bool pci_config_decodes(const struct pci_config *config)
+{
+	return atomic_load_explicit(&config->command, memory_order_relaxed) & PCI_COMMAND_MEMORY_SPACE &&
+	       !(config->pm && config->byte[config->pm + PCI_PM_CONTROL] & PCI_PM_STATE);
+}
 
 /* offset + n <= size, n: 1, 2 or 4, offset a multiple of it. Little endian. */
 uint32_t pci_config_read(const struct pci_config *config, unsigned offset, unsigned n);
