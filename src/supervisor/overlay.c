@@ -25,8 +25,7 @@
 
 #include <linux/capability.h>
 
-#define OLD_DEV    ".host" /* the old /dev, in the new one */
-#define PLACES_MAX 16
+#define OLD_DEV ".host" /* the old /dev, in the new one */
 
 struct place {
 	const struct node *node;
@@ -38,7 +37,7 @@ struct overlay {
 	bool user_namespace;
 	int tree;
 	dev_t null; /* what lies in a node's place */
-	struct place places[PLACES_MAX];
+	struct place *places;
 	unsigned place_count;
 };
 
@@ -155,23 +154,29 @@ static bool is_ours(const struct node *nodes, const char *name)
 	return false;
 }
 
-static int place_node(struct overlay *o, int old, int new, const struct node *node)
+static int make_folders(int new, const char *below)
 {
-	const char *below = node->path + strlen("/dev/");
-	const char *slash = strchr(below, '/');
-	struct statx x;
 	char folder[64];
-	int err;
 
-	if (o->place_count == PLACES_MAX)
-		return -ENOSPC;
-	if (slash) {
+	for (const char *slash = strchr(below, '/'); slash; slash = strchr(slash + 1, '/')) {
+		int err;
+
 		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - below), below);
 		err = make_entry(new, folder, true);
 		if (err && err != -EEXIST)
 			return err;
 	}
-	err = make_entry(new, below, false);
+	return 0;
+}
+
+static int place_node(struct overlay *o, int old, int new, const struct node *node)
+{
+	const char *below = node->path + strlen("/dev/");
+	struct statx x;
+	int err = make_folders(new, below);
+
+	if (!err)
+		err = make_entry(new, below, false);
 	if (!err)
 		err = bind(old, "null", new, below);
 	if (err)
@@ -181,6 +186,21 @@ static int place_node(struct overlay *o, int old, int new, const struct node *no
 	o->null = makedev(x.stx_rdev_major, x.stx_rdev_minor);
 	o->places[o->place_count++] = (struct place){node, x.stx_mnt_id};
 	return 0;
+}
+
+static int place_nodes(struct overlay *o, int old, int new, const struct node *nodes)
+{
+	size_t count = 0;
+	int err = 0;
+
+	while (nodes[count].path)
+		count++;
+	o->places = calloc(count, sizeof(*o->places));
+	if (!o->places)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && !err; i++)
+		err = place_node(o, old, new, &nodes[i]);
+	return err;
 }
 
 /* Lays a tmpfs over /dev with the whole old /dev, and what is mounted in it, in its folder OLD_DEV. */
@@ -219,8 +239,7 @@ static int graft_dev(struct overlay *o, const struct node *nodes)
 	while ((entry = readdir(old)))
 		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && !is_ours(nodes, entry->d_name))
 			graft_entry(dirfd(old), new, entry->d_name);
-	for (const struct node *node = nodes; !err && node->path; node++)
-		err = place_node(o, dirfd(old), new, node);
+	err = place_nodes(o, dirfd(old), new, nodes);
 	closedir(old);
 out_close:
 	close(new);
@@ -306,6 +325,7 @@ int overlay_new(enum overlay_mode mode, const struct node *nodes, struct overlay
 	else
 		err = set_up_namespace(o, nodes, step);
 	if (err) {
+		free(o->places);
 		free(o);
 		return err;
 	}
@@ -317,6 +337,7 @@ void overlay_free(struct overlay *overlay)
 {
 	if (overlay->tree >= 0)
 		close(overlay->tree);
+	free(overlay->places);
 	free(overlay);
 }
 
