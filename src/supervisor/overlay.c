@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The graft: a tmpfs is mounted on /dev, and each entry of the old /dev appears in it again: links as they were,
+ * A tmpfs is mounted on /dev, and each entry of the old /dev appears in it again: links as they were,
  * everything else bound. Two entries are special. /dev/ptmx looks for "pts" beside itself in the mount that it is
  * reached by, so it is a link into a bind of the whole old /dev. And the place of a node of ours is a bind of the old
  * /dev/null, so that it is a character device to whoever looks at it; opening it is trapped. The id of that mount says
@@ -8,6 +8,8 @@
  */
 #include "supervisor/overlay.h"
 
+#include "supervisor/graft.h"
+#include "supervisor/tree.h"
 #include "system/system.h"
 
 #include <dirent.h>
@@ -91,55 +93,6 @@ static int enter_namespaces(bool *user_namespace, const char **step)
 	return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? -errno : 0;
 }
 
-/* Makes an empty entry to bind on. */
-static int make_entry(int dir, const char *name, bool folder)
-{
-	int fd;
-
-	if (folder)
-		return mkdirat(dir, name, 0755) < 0 ? -errno : 0;
-	fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
-static int bind(int from_dir, const char *from, int to_dir, const char *to)
-{
-	char source[512];
-	char target[512];
-
-	snprintf(source, sizeof(source), "/proc/self/fd/%d/%s", from_dir, from);
-	snprintf(target, sizeof(target), "/proc/self/fd/%d/%s", to_dir, to);
-	return mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0 ? -errno : 0;
-}
-
-/* Makes an entry of the old /dev appear in the new one. What cannot be shown is left out, as what is not there. */
-static void graft_entry(int old, int new, const char *name)
-{
-	char link[512];
-	struct stat st;
-	ssize_t n;
-
-	if (fstatat(old, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(old, name, link, sizeof(link) - 1);
-		if (n < 0)
-			return;
-		link[n] = '\0';
-		(void)!symlinkat(link, new, name);
-		return;
-	}
-	if (!strcmp(name, "ptmx")) {
-		(void)!symlinkat(OLD_DEV "/ptmx", new, name);
-		return;
-	}
-	if (!make_entry(new, name, S_ISDIR(st.st_mode)) && bind(old, name, new, name))
-		unlinkat(new, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
-}
-
 /* The first word of a node's path below /dev: "vfio" of "/dev/vfio/vfio". */
 static bool is_ours(const struct node *nodes, const char *name)
 {
@@ -162,7 +115,7 @@ static int make_folders(int new, const char *below)
 		int err;
 
 		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - below), below);
-		err = make_entry(new, folder, true);
+		err = graft_make(new, folder, true);
 		if (err && err != -EEXIST)
 			return err;
 	}
@@ -176,9 +129,9 @@ static int place_node(struct overlay *o, int old, int new, const struct node *no
 	int err = make_folders(new, below);
 
 	if (!err)
-		err = make_entry(new, below, false);
+		err = graft_make(new, below, false);
 	if (!err)
-		err = bind(old, "null", new, below);
+		err = graft_bind(old, "null", new, below);
 	if (err)
 		return err;
 	if (statx(new, below, 0, STATX_MNT_ID | STATX_BASIC_STATS, &x) < 0)
@@ -236,9 +189,14 @@ static int graft_dev(struct overlay *o, const struct node *nodes)
 		err = -errno;
 		goto out_close;
 	}
-	while ((entry = readdir(old)))
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && !is_ours(nodes, entry->d_name))
+	while ((entry = readdir(old))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || is_ours(nodes, entry->d_name))
+			continue;
+		if (!strcmp(entry->d_name, "ptmx"))
+			(void)!symlinkat(OLD_DEV "/ptmx", new, entry->d_name);
+		else
 			graft_entry(dirfd(old), new, entry->d_name);
+	}
 	err = place_nodes(o, dirfd(old), new, nodes);
 	closedir(old);
 out_close:
@@ -276,7 +234,7 @@ static int make_tree(void)
 	return tree;
 }
 
-static int set_up_namespace(struct overlay *o, const struct node *nodes, const char **step)
+static int set_up_namespace(struct overlay *o, const struct node *nodes, struct tree *tree, const char **step)
 {
 	int err = enter_namespaces(&o->user_namespace, step);
 
@@ -285,6 +243,10 @@ static int set_up_namespace(struct overlay *o, const struct node *nodes, const c
 	*step = "covering /dev";
 	err = graft_dev(o, nodes);
 	if (err)
+		return err;
+	*step = "covering /sys";
+	err = tree ? graft_tree(tree_dir(tree, "/sys"), "/sys") : 0;
+	if (err && err != -ENOENT) /* where there is no /sys, nobody looks there */
 		return err;
 	/* A kernel without fsmount (before Linux 5.2) serves with memfds. */
 	o->tree = make_tree();
@@ -310,7 +272,8 @@ int overlay_try_namespace(void)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-int overlay_new(enum overlay_mode mode, const struct node *nodes, struct overlay **overlay, const char **step)
+int overlay_new(enum overlay_mode mode, const struct node *nodes, struct tree *tree, struct overlay **overlay,
+		const char **step)
 {
 	struct overlay *o = calloc(1, sizeof(*o));
 	int err = 0;
@@ -323,7 +286,7 @@ int overlay_new(enum overlay_mode mode, const struct node *nodes, struct overlay
 	if (mode == OVERLAY_TRAP || (mode == OVERLAY_AUTO && overlay_try_namespace()))
 		o->traps = true;
 	else
-		err = set_up_namespace(o, nodes, step);
+		err = set_up_namespace(o, nodes, tree, step);
 	if (err) {
 		free(o->places);
 		free(o);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What programs see below /dev: our nodes among the machine's own. With namespaces, a mount namespace holds a /dev in
- * which everything of the machine's is bound, and a place for each node of ours; without, there is nothing to see, and
- * who asks is trapped.
+ * which everything of the machine's is bound, and a place for each node of ours, and a tree that is there besides;
+ * without, there is nothing to see, and who asks is trapped.
  */
 #ifndef IOMMUSE_SUPERVISOR_OVERLAY_H
 #define IOMMUSE_SUPERVISOR_OVERLAY_H
@@ -14,6 +14,7 @@
 
 struct node;
 struct overlay;
+struct tree;
 
 enum overlay_mode {
 	OVERLAY_AUTO,
@@ -22,10 +23,11 @@ enum overlay_mode {
 };
 
 /*
- * Sets up the overlay for this process and those that it starts from now on; the process must have one thread. Returns
- * 0, or -errno with *step naming what was refused. With OVERLAY_AUTO it falls back to traps.
+ * Sets up the overlay for this process and those that it starts from now on; the process must have one thread. tree may
+ * be NULL. Returns 0, or -errno with *step naming what was refused. With OVERLAY_AUTO it falls back to traps.
  */
-int overlay_new(enum overlay_mode mode, const struct node *nodes, struct overlay **overlay, const char **step);
+int overlay_new(enum overlay_mode mode, const struct node *nodes, struct tree *tree, struct overlay **overlay,
+		const char **step);
 void overlay_free(struct overlay *overlay);
 
 bool overlay_traps(const struct overlay *overlay);

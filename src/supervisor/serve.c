@@ -14,6 +14,9 @@
 #include "supervisor/program.h"
 #include "supervisor/standin.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/sysfs.h"
+#include "supervisor/tree.h"
+#include "vfio/device.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +39,7 @@ struct server {
 	struct supervisor s;
 	const struct launch_options *options;
 	struct program program;
+	struct tree tree;    /* that programs see below /sys; without a root: nothing */
 	struct trace *trace; /* NULL: nobody wants to see */
 	int channel;         /* to the launcher */
 	int signals;
@@ -290,6 +294,26 @@ static int make_system(struct supervisor *s, const struct launch_options *option
 	return err;
 }
 
+/* What programs see of the devices; nothing without any. */
+static int describe_devices(struct server *server)
+{
+	struct tree *tree = &server->tree;
+	const struct sysfs_config config = {
+		.vfio = system_vfio(server->s.system),
+		.nodes = system_nodes(server->s.system),
+		.keep_pci = server->options->keep_pci,
+	};
+
+	if (!config.vfio->device_count)
+		return 0;
+	tree_init(tree);
+	if (!tree->error)
+		sysfs_describe(tree, &config);
+	if (tree->error)
+		log_error(tree->error, "cannot describe the devices");
+	return tree->error;
+}
+
 static int set_up_overlay(struct server *server)
 {
 	struct supervisor *s = &server->s;
@@ -298,8 +322,12 @@ static int set_up_overlay(struct server *server)
 	int err;
 
 	s->ambient = capabilities_over_exec();
+	err = describe_devices(server);
+	if (err)
+		return err;
 	mask = umask(0);
-	err = overlay_new(server->options->overlay, system_nodes(s->system), &s->overlay, &step);
+	err = overlay_new(server->options->overlay, system_nodes(s->system), server->tree.root ? &server->tree : NULL,
+			  &s->overlay, &step);
 	umask(mask);
 	if (err) {
 		log_error(err, "%s is refused here; --overlay=trap does without (iommuse doctor says more)", step);
