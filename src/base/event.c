@@ -24,6 +24,8 @@
  */
 #include "base/event.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -456,22 +458,13 @@ void event_stream_free(struct event_stream *events)
 	free(stream);
 }
 
-/* The consumer takes no signals: those of the process are for other threads. */
 static int consumer_start(struct stream *stream)
 {
-	sigset_t all, old;
-	int error;
-
 	pthread_once(&ring_key_once, ring_key_create);
 	if (ring_key_error)
 		return ring_key_error;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&stream->consumer, NULL, consume, stream);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (error)
+	if (thread_start(&stream->consumer, "iommuse-events", consume, stream))
 		return -EAGAIN;
-	pthread_setname_np(stream->consumer, "iommuse-events");
 	stream->running = true;
 	return 0;
 }
