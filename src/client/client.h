@@ -112,6 +112,11 @@ struct client_ops {
 	int (*file)(struct client *client, int fd, struct file **file);
 	/* The file behind fd, as memory. -EBADF, -ENFILE, -ENOMEM. */
 	int (*memory_file)(struct client *client, int fd, struct memory_file **file);
+	/*
+	 * A descriptor of this process, close-on-exec, for the eventfd behind fd. Returns 0; -EBADF: no such
+	 * descriptor; -EINVAL: it is no eventfd; -ENFILE; -EPERM: the system forbids it, and a person was told.
+	 */
+	int (*eventfd)(struct client *client, int fd, int *own_fd);
 
 	/*
 	 * Gives the client a descriptor for a file in two steps, as the number is told to the client before the file is

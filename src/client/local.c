@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "client/local.h"
 
+#include "client/eventfd.h"
 #include "client/file.h"
 #include "client/local_mm.h"
 #include "client/local_region.h"
@@ -188,6 +189,21 @@ static int local_memory_file(struct client *client, int fd, struct memory_file *
 	return rc;
 }
 
+static int local_eventfd(struct client *client, int fd, int *own_fd)
+{
+	struct file *ours;
+	int own;
+
+	if (!local_file(client, fd, &ours)) {
+		file_put(ours);
+		return -EINVAL;
+	}
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return errno == EBADF ? -EBADF : -ENFILE;
+	return eventfd_check(own, own_fd);
+}
+
 static int local_fd_reserve(struct client *client, struct file *file)
 {
 	struct local *local = local_of(client);
@@ -243,6 +259,7 @@ static const struct client_ops checked_ops = {
 	.mm = local_mm,
 	.file = local_file,
 	.memory_file = local_memory_file,
+	.eventfd = local_eventfd,
 	.fd_reserve = local_fd_reserve,
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
@@ -257,6 +274,7 @@ static const struct client_ops trusted_ops = {
 	.mm = local_mm,
 	.file = local_file,
 	.memory_file = local_memory_file,
+	.eventfd = local_eventfd,
 	.fd_reserve = local_fd_reserve,
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,

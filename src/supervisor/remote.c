@@ -156,6 +156,7 @@ static const struct client_ops remote_ops = {
 	.mm = remote_client_mm,
 	.file = remote_file,
 	.memory_file = remote_memory_file,
+	.eventfd = remote_eventfd,
 	.fd_reserve = remote_fd_reserve,
 	.fd_install = remote_fd_install,
 	.fd_unreserve = remote_fd_unreserve,

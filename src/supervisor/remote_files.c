@@ -2,6 +2,7 @@
 #include "supervisor/remote_files.h"
 
 #include "base/log.h"
+#include "client/eventfd.h"
 #include "client/file.h"
 #include "client/vma.h"
 #include "supervisor/process.h"
@@ -171,6 +172,31 @@ int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 		(*out)->holds = call->supervisor->holds;
 	else if (own >= 0)
 		close(own);
+	return err;
+}
+
+/* What is none is not fetched: to close it might ask a file server. An eventfd cannot be opened again, so only a pidfd
+ * gives it. */
+int remote_eventfd(struct client *client, int fd, int *own_fd)
+{
+	struct call *call = call_of(client);
+	char path[64];
+	struct stat st;
+	int own;
+	int err = stat_client_fd(call, fd, &st);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
+	if (!eventfd_is_at(path))
+		return remote_fd_flags(call, fd) & O_PATH ? -EBADF : -EINVAL;
+	own = (int)syscall(__NR_pidfd_getfd, call->process->pidfd, fd, 0);
+	if (own >= 0)
+		return eventfd_check(own, own_fd);
+	if (errno == EBADF || errno == ESRCH)
+		return -EBADF;
+	err = errno == EMFILE || errno == ENFILE ? -ENFILE : -EPERM;
+	log_error(errno, "process %d gets no interrupts: its eventfd cannot be had, by pidfd_getfd", (int)client->pid);
 	return err;
 }
 

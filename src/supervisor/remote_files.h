@@ -10,6 +10,7 @@ int remote_fd_flags(const struct call *call, int fd);
 
 int remote_file(struct client *client, int fd, struct file **file);
 int remote_memory_file(struct client *client, int fd, struct memory_file **out);
+int remote_eventfd(struct client *client, int fd, int *own_fd);
 int remote_fd_reserve(struct client *client, struct file *file);
 int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags);
 void remote_fd_unreserve(struct client *client, int fd, struct file *file);
