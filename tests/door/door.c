@@ -202,6 +202,8 @@ int test_main(int argc, char **argv, const struct test_case *cases, size_t count
 			base.rounds = strtoul(argv[i + 1], NULL, 0);
 		if (strcmp(argv[i], "--seed") == 0)
 			base.seed = strtoull(argv[i + 1], NULL, 0);
+		if (strcmp(argv[i], "--variant") == 0)
+			base.variant = (unsigned)strtoul(argv[i + 1], NULL, 0);
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct test t = base;

@@ -116,6 +116,7 @@ struct test {
 	const char *program; /* to be executed again */
 	unsigned long rounds;
 	uint64_t seed;
+	unsigned variant; /* a program's own */
 	bool failed;
 	unsigned said; /* failures that were printed: the first few of a case tell enough */
 	char skip[160];
@@ -135,8 +136,8 @@ __attribute__((format(printf, 2, 3))) void test_fail(struct test *t, const char 
 __attribute__((format(printf, 2, 3))) void test_skip(struct test *t, const char *format, ...);
 
 /*
- * Runs the cases that argv names, or all of them. Options: --rounds N and --seed N go into struct test. Returns the
- * exit status: 0, or 1 where a case failed.
+ * Runs the cases that argv names, or all of them. Options: --rounds N, --seed N and --variant N go into struct test.
+ * Returns the exit status: 0, or 1 where a case failed.
  */
 int test_main(int argc, char **argv, const struct test_case *cases, size_t count);
 #define TEST_MAIN(argc, argv, cases) test_main(argc, argv, cases, sizeof(cases) / sizeof((cases)[0]))
