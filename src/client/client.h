@@ -123,6 +123,9 @@ struct client_ops {
 	 * published: reserve returns the number (or -EMFILE, -ENFILE), then either install, which consumes a reference
 	 * to the file and cannot fail but for a client that broke its own descriptor table (-EMFILE, the reference is
 	 * then dropped), or unreserve.
+	 *
+	 * A file that has descriptors can get another one, and stays open from reserve on. -ENOENT: its last one has
+	 * been closed, and file_ops->closed() was called before: the caller makes a new file.
 	 */
 	int (*fd_reserve)(struct client *client, struct file *file);
 	int (*fd_install)(struct client *client, int fd, struct file *file, int o_flags);
@@ -130,7 +133,8 @@ struct client_ops {
 
 	/*
 	 * Makes [offset, offset + length) of one of our files memory that clients can map, whole pages, zeroed. The
-	 * region is the caller's to release. Returns 0, -ENOMEM, -ENFILE.
+	 * file must have a descriptor, or this call one reserved for it. The region is the caller's to release. Returns
+	 * 0, -ENOMEM, -ENFILE.
 	 */
 	int (*region_new)(struct client *client, struct file *file, uint64_t offset, uint64_t length,
 			  struct file_region **region);

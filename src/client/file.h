@@ -58,6 +58,8 @@ struct file_ops {
 	/* An event queue: it has no node, its poll changes, and its read and write reach the ops whatever the position.
 	 */
 	_Bool event_queue;
+	/* A device: what of it can be mapped has its place below 16 TiB, and read and write reach the ops. */
+	_Bool device;
 	long (*ioctl)(struct file *file, struct client *client, unsigned cmd, uint64_t arg);
 	ssize_t (*read)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
 	ssize_t (*write)(struct file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
@@ -78,7 +80,8 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	_Atomic unsigned refs;
-	/* Numbers of this process's table that mean it: the library's. The supervisor asks the kernel instead. */
+	/* Numbers of this process's table that mean it: the library's. The supervisor, which asks the kernel instead,
+	 * sets it to 1 with the first. */
 	_Atomic unsigned descriptors;
 	uint64_t serial; /* names the file in events; never reused within a system */
 	/* Set by who made a descriptor for it: what poll says may have changed. Called without locks, from any thread.

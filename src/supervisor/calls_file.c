@@ -4,6 +4,7 @@
 
 #include "client/file.h"
 #include "supervisor/exec.h"
+#include "supervisor/kvm.h"
 #include "supervisor/overlay.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
@@ -23,6 +24,9 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
+#include <linux/kvm.h>
 
 /* The most that one read or write moves (MAX_RW_COUNT of Linux). */
 #define TRANSFER_MAX (INT_MAX & PAGE_MASK)
@@ -61,6 +65,8 @@ int64_t call_ioctl(struct call *call)
 	if (!call->file) {
 		int err = call->is_open ? substitute(call) : -ENOENT;
 
+		if (err == -ENOENT && (unsigned)call->n.args[1] == KVM_SET_DEVICE_ATTR)
+			return kvm_set_device_attr(call);
 		if (err)
 			return err == -ENOENT ? CALL_CONTINUE : err;
 	}
@@ -199,14 +205,16 @@ static int64_t copy_parts(struct call *call, struct iovec *parts, uint64_t count
 /* A file that is not made for vectors gets each part by itself, up to one that is not filled. */
 static int64_t transfer_parts(struct call *call, bool write, const struct iovec *parts, uint64_t pos, int64_t left)
 {
+	const bool advances = !call->file->ops->event_queue;
 	int64_t total = 0;
 
 	for (uint64_t i = 0; left; i++) {
+		uint64_t at = advances ? pos + (uint64_t)total : pos;
 		int64_t rc;
 
 		if (i && !parts[i].iov_len)
 			continue;
-		rc = transfer_one(call, write, uaddr((uintptr_t)parts[i].iov_base), parts[i].iov_len, pos);
+		rc = transfer_one(call, write, uaddr((uintptr_t)parts[i].iov_base), parts[i].iov_len, at);
 		if (rc < 0)
 			return total ? total : rc;
 		total += rc;
@@ -233,6 +241,8 @@ int64_t call_vector(struct call *call)
 	if (!parts)
 		return -ENOMEM;
 	rc = copy_parts(call, parts, count);
+	if (rc > 0 && t.second_version && call->n.args[5] & ~(uint64_t)RWF_HIPRI)
+		rc = -EOPNOTSUPP;
 	if (rc > 0)
 		rc = transfer_parts(call, t.write, parts, pos, rc);
 	free(parts);

@@ -6,6 +6,7 @@
 #include "supervisor/cut.h"
 #include "supervisor/path.h"
 #include "supervisor/process.h"
+#include "supervisor/remote_give.h"
 #include "supervisor/standin.h"
 #include "supervisor/status.h"
 #include "system/system.h"
@@ -55,7 +56,7 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 		log_error(err, "%s cannot be opened for process %d", node->path, (int)call->client.pid);
 		return err;
 	}
-	number = notify_put_fd(s->listener, &call->n, client_fd, NOTIFY_ANY_FD, flags & O_CLOEXEC);
+	number = remote_fd_open(call, file, client_fd, flags);
 	/* Before the client goes on: its close shall be the last. Where it got none, this is, and the stand-in goes. */
 	close(client_fd);
 	return number;

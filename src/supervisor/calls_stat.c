@@ -33,7 +33,7 @@ static int stat_node(const struct supervisor *s, const struct node *node, struct
 	if (stat(s->trap_paths ? "/dev" : node->path, st) < 0)
 		return -errno;
 	if (s->trap_paths) {
-		st->st_ino = (st->st_ino << 16) + (node->major << 8) + node->minor;
+		st->st_ino = (st->st_ino << 44) + ((ino_t)node->major << 32) + node->minor;
 		st->st_uid = 0;
 		st->st_gid = 0;
 	}

@@ -14,6 +14,7 @@
 #include "supervisor/remote_files.h"
 #include "supervisor/remote_memory.h"
 #include "supervisor/remote_mm.h"
+#include "supervisor/standin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,14 +164,15 @@ static void cut_mapping(const struct supervisor *s, const struct mm *mm, const s
 	close(fd);
 }
 
-/* MADV_REMOVE, the only advice that is trapped. */
+/* MADV_REMOVE, the only advice that is trapped. A device has no memory that could go. */
 int64_t call_madvise(struct call *call)
 {
+	struct supervisor *s = call->supervisor;
 	uint64_t at = call->n.args[0];
 	const uint64_t length = up(call->n.args[1], PAGE_SIZE);
 	struct mm *mm;
 
-	if (!holds_any(call->supervisor->holds) || at & ~PAGE_MASK || !length || at + length - 1 < at)
+	if ((!holds_any(s->holds) && !atomic_load(&s->mapped)) || at & ~PAGE_MASK || !length || at + length - 1 < at)
 		return CALL_CONTINUE;
 	mm = call->client.ops->mm(&call->client);
 	for (const uint64_t last = at + length - 1; at <= last;) {
@@ -179,8 +181,10 @@ int64_t call_madvise(struct call *call)
 
 		if (remote_mm_vma(mm, at, &vma))
 			break;
+		if (vma.shared && standin_has_inode(s, vma.dev, vma.ino))
+			return vma.access & VMA_WRITE ? -ENODEV : -EACCES;
 		end = vma.last < last ? vma.last : last;
-		cut_mapping(call->supervisor, mm, &vma, at, end);
+		cut_mapping(s, mm, &vma, at, end);
 		if (end == UINT64_MAX)
 			break;
 		at = end + 1;

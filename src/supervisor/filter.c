@@ -18,6 +18,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/kvm.h>
 #include <linux/seccomp.h>
 
 #if defined(__x86_64__)
@@ -34,6 +35,7 @@
 
 #define FILTER_ARG(i) (offsetof(struct seccomp_data, args) + 8UL * (i)) /* little-endian: the low half comes first */
 #define FILTER_MAX    256
+#define HIGH_POSITION (UINT64_C(1) << 40)
 
 struct program {
 	struct sock_filter code[FILTER_MAX];
@@ -75,16 +77,38 @@ static void trap_masked(struct program *p, uint32_t nr, unsigned arg, uint32_t m
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 
-/* Traps a read or a write of an event queue, which its descriptor tells, and one of no bytes, which stand-ins do not
- * refuse. */
-static void trap_transfer(struct program *p, uint32_t nr, const struct filter_config *config)
+/* Traps commands of our type, and what tells KVM of a VFIO file. */
+static void trap_ioctls(struct program *p, bool kvm)
 {
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 7, nr);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, kvm ? 6 : 5, __NR_ioctl);
+	load(p, FILTER_ARG(1));
+	if (kvm)
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, KVM_SET_DEVICE_ATTR);
+	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff00);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ';' << 8);
+	verdict(p, SECCOMP_RET_USER_NOTIF);
+	verdict(p, SECCOMP_RET_ALLOW);
+}
+
+/*
+ * Traps a read or a write of the window, which its descriptor tells, and one of no bytes, which stand-ins do not
+ * refuse; one with a position also where only that tells: it is high, and not below zero.
+ */
+static void trap_transfer(struct program *p, uint32_t nr, const struct filter_config *config, bool positioned)
+{
+	const bool positions = positioned && config->positions;
+
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, positions ? 10 : 7, nr);
 	load(p, FILTER_ARG(2));
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 3, 0, 0);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, positions ? 6 : 3, 0, 0);
 	load(p, FILTER_ARG(0));
-	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, (uint32_t)config->queue_fd);
-	emit(p, BPF_JMP | BPF_JGE | BPF_K, 1, 0, (uint32_t)config->queue_fd_count);
+	emit(p, BPF_ALU | BPF_SUB | BPF_K, 0, 0, (uint32_t)config->window_fd);
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, positions ? 0 : 1, positions ? 3 : 0, (uint32_t)config->window_fd_count);
+	if (positions) {
+		load(p, FILTER_ARG(3) + 4);
+		emit(p, BPF_JMP | BPF_JSET | BPF_K, 2, 0, UINT32_C(1) << 31);
+		emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, HIGH_POSITION >> 32);
+	}
 	verdict(p, SECCOMP_RET_USER_NOTIF);
 	verdict(p, SECCOMP_RET_ALLOW);
 }
@@ -102,14 +126,15 @@ static void trap_opens(struct program *p)
 /* What a client may do to a descriptor that the file behind it would allow and Linux's does not. */
 static void trap_descriptors(struct program *p, const struct filter_config *config)
 {
-	static const int transfers[] = {
-		__NR_read,     __NR_write,  __NR_readv,   __NR_writev,  __NR_pread64,
-		__NR_pwrite64, __NR_preadv, __NR_pwritev, __NR_preadv2, __NR_pwritev2,
-	};
+	static const int transfers[] = {__NR_read, __NR_write, __NR_readv, __NR_writev};
+	static const int positioned[] = {__NR_pread64, __NR_pwrite64, __NR_preadv,
+					 __NR_pwritev, __NR_preadv2,  __NR_pwritev2};
 
 	for (size_t i = 0; i < sizeof(transfers) / sizeof(*transfers); i++)
-		trap_transfer(p, (uint32_t)transfers[i], config);
-	trap_masked(p, __NR_ioctl, 1, 0xff00, ';' << 8);
+		trap_transfer(p, (uint32_t)transfers[i], config, false);
+	for (size_t i = 0; i < sizeof(positioned) / sizeof(*positioned); i++)
+		trap_transfer(p, (uint32_t)positioned[i], config, true);
+	trap_ioctls(p, config->positions);
 	trap_masked(p, __NR_mmap, 3, MAP_ANONYMOUS, 0);
 	trap(p, __NR_ftruncate);
 	trap(p, __NR_fallocate);
@@ -203,7 +228,7 @@ int filter_install(const struct filter_config *config)
 
 int filter_probe(void)
 {
-	static const struct filter_config config = {.queue_fd = 1000, .queue_fd_count = 1};
+	static const struct filter_config config = {.window_fd = 1000, .window_fd_count = 1};
 	pid_t child = fork();
 	int status;
 

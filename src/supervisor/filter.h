@@ -6,11 +6,12 @@
 #include <stdbool.h>
 
 struct filter_config {
-	bool paths;         /* no namespace shows our nodes: trap what asks for a path, too */
-	bool forks;         /* trap what makes another process */
-	bool credentials;   /* trap what changes a thread's capabilities in the initial user namespace */
-	int queue_fd;       /* event queues get descriptors from this number on, */
-	int queue_fd_count; /* this many: their read and write are trapped */
+	bool paths;          /* no namespace shows our nodes: trap what asks for a path, too */
+	bool forks;          /* trap what makes another process */
+	bool credentials;    /* trap what changes a thread's capabilities in the initial user namespace */
+	bool positions;      /* trap reads and writes at high positions, where devices have what is no memory */
+	int window_fd;       /* event queues and devices get descriptors from this number on, */
+	int window_fd_count; /* this many: their read and write are trapped */
 };
 
 /*

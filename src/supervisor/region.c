@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define ANCESTORS_MAX 4096 /* pids that are used again could make a circle */
+#define TAKEN_MAX     (INT64_C(16) << 20)
 
 struct remote_region {
 	struct file_region base;
@@ -144,7 +145,8 @@ static void remote_region_release(struct file_region *region)
 	free(r);
 }
 
-/* Maps a part of the stand-in, and takes memory for it. What a client has written there past us goes. */
+/* Maps a part of the stand-in, and takes memory for it if that is little. What a client has written there past us goes.
+ */
 static int fill_region(struct remote_region *r)
 {
 	const off_t offset = (off_t)r->base.offset;
@@ -154,8 +156,9 @@ static int fill_region(struct remote_region *r)
 		return -errno;
 	if (r->base.offset + r->base.length > (uint64_t)r->stat.st_size)
 		return -ENOMEM;
-	if (fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) < 0 ||
-	    fallocate(r->fd, FALLOC_FL_KEEP_SIZE, offset, length) < 0)
+	if (fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) < 0)
+		return -ENOMEM;
+	if (length <= TAKEN_MAX && fallocate(r->fd, FALLOC_FL_KEEP_SIZE, offset, length) < 0)
 		return -ENOMEM;
 	r->base.memory = mmap(NULL, r->base.length, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, offset);
 	return r->base.memory == MAP_FAILED ? -ENOMEM : 0;
@@ -179,7 +182,7 @@ int remote_region_new(struct client *client, struct file *file, uint64_t offset,
 			 .withdraw = remote_region_withdraw,
 			 .release = remote_region_release},
 		.supervisor = s,
-		.fd = standin_open_own(s, file),
+		.fd = standin_open_own((struct call *)client, file),
 	};
 	err = r->fd < 0 ? -ENFILE : fill_region(r);
 	if (err) {

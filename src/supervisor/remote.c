@@ -6,6 +6,7 @@
 #include "supervisor/process.h"
 #include "supervisor/region.h"
 #include "supervisor/remote_files.h"
+#include "supervisor/remote_give.h"
 #include "supervisor/remote_mm.h"
 #include "supervisor/share.h"
 

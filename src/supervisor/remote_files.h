@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The descriptors of a client that is another process: the operations of client/client.h for them. */
+/* What a client that is another process has descriptors of: the operations of client/client.h for it. */
 #ifndef IOMMUSE_SUPERVISOR_REMOTE_FILES_H
 #define IOMMUSE_SUPERVISOR_REMOTE_FILES_H
 
@@ -8,11 +8,10 @@
 /* The O_* flags of a client's descriptor, or -EBADF. */
 int remote_fd_flags(const struct call *call, int fd);
 
+/* Returns 0, or -EBADF. */
+int remote_fd_stat(struct call *call, int fd, struct stat *st);
+
 int remote_file(struct client *client, int fd, struct file **file);
 int remote_memory_file(struct client *client, int fd, struct memory_file **out);
-int remote_eventfd(struct client *client, int fd, int *own_fd);
-int remote_fd_reserve(struct client *client, struct file *file);
-int remote_fd_install(struct client *client, int fd, struct file *file, int o_flags);
-void remote_fd_unreserve(struct client *client, int fd, struct file *file);
 
 #endif

@@ -16,6 +16,7 @@
 #include "supervisor/process.h"
 #include "supervisor/remote_memory.h"
 #include "supervisor/share.h"
+#include "supervisor/standin.h"
 #include "system/system.h"
 
 #include <errno.h>
@@ -119,6 +120,9 @@ static int remote_hold(const struct pin_source *source, const struct vma *vma, u
 	struct vma now;
 	int rc;
 
+	/* To hold what a device shows would keep it open. */
+	if (standin_has_inode(mm->supervisor, vma->dev, vma->ino))
+		return -EOPNOTSUPP;
 	/* To open, and even to close, a file of any other kind can take as long as its server likes. */
 	if (kind != MOUNT_NONE && kind != MOUNT_MEMORY)
 		return -EOPNOTSUPP;

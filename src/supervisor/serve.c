@@ -32,8 +32,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Event queues lie below this number, whatever the limit: a table of descriptors is as long as its highest number. */
-#define QUEUE_FD_LIMIT 4096
+/* The window lies below this number, whatever the limit: a table of descriptors is as long as its highest number. */
+#define WINDOW_FD_LIMIT 4096
 
 struct server {
 	struct supervisor s;
@@ -287,6 +287,7 @@ static int make_system(struct supervisor *s, const struct launch_options *option
 	};
 	int err = system_new(&config, &s->system);
 
+	s->devices = !err && system_vfio(s->system)->device_count;
 	if (err && *why)
 		log_line("%s", why);
 	else if (err)
@@ -344,14 +345,15 @@ static int start_program(struct server *server, struct program_start *start)
 	rlim_t limit = start->inherited->open_files.rlim_cur;
 	int err;
 
-	limit = limit < QUEUE_FD_LIMIT ? limit : QUEUE_FD_LIMIT;
-	s->queue_fd = (int)(limit > 2 * QUEUE_FDS ? limit - QUEUE_FDS : limit / 2);
+	limit = limit < WINDOW_FD_LIMIT ? limit : WINDOW_FD_LIMIT;
+	s->window_fd = (int)(limit > 2 * WINDOW_FDS ? limit - WINDOW_FDS : limit / 2);
 	start->filter = (struct filter_config){
 		.paths = s->trap_paths,
 		.forks = s->pin == PIN_SHARE,
 		.credentials = !s->user_namespace,
-		.queue_fd = s->queue_fd,
-		.queue_fd_count = QUEUE_FDS,
+		.positions = s->devices,
+		.window_fd = s->window_fd,
+		.window_fd_count = WINDOW_FDS,
 	};
 	err = program_start(start, &server->program);
 	if (err)

@@ -41,7 +41,7 @@
 
 #define BUCKETS       256U
 #define MAX_OFFSET    INT64_MAX
-#define MAPPED_SIZE   (INT64_C(1) << 40) /* of a file whose parts can be mapped */
+#define MAPPED_SIZE   (INT64_C(1) << 44) /* of a file whose parts can be mapped */
 #define FRESH_MS      20
 #define STALE_MS      100
 #define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
@@ -131,6 +131,17 @@ struct standin *standin_find(struct supervisor *s, const struct stat *st)
 	return NULL;
 }
 
+bool standin_has_inode(struct supervisor *s, dev_t dev, ino_t ino)
+{
+	const struct stat st = {.st_dev = dev, .st_ino = ino};
+	bool found;
+
+	supervisor_lock(s);
+	found = standin_find(s, &st);
+	supervisor_unlock(s);
+	return found;
+}
+
 static int own_duplicate(const struct standin *e)
 {
 	int fd = fcntl(e->own, F_DUPFD_CLOEXEC, 0);
@@ -138,15 +149,26 @@ static int own_duplicate(const struct standin *e)
 	return fd < 0 ? -errno : fd;
 }
 
-int standin_open_own(struct supervisor *s, const struct file *file)
+/* Under the lock. */
+static struct standin *find_file(const struct standins *t, const struct file *file)
 {
-	int fd = -ENOENT;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct standin *e = t->by_inode[i]; e; e = e->next_inode)
+			if (e->file == file)
+				return e;
+	return NULL;
+}
+
+int standin_open_own(struct call *call, const struct file *file)
+{
+	struct supervisor *s = call->supervisor;
+	const struct standin *e = call->reserved.standin;
+	int fd;
 
 	supervisor_lock(s);
-	for (unsigned i = 0; i < BUCKETS && fd == -ENOENT; i++)
-		for (struct standin *e = s->standins->by_inode[i]; e && fd == -ENOENT; e = e->next_inode)
-			if (e->file == file)
-				fd = own_duplicate(e);
+	if (!e || e->file != file)
+		e = find_file(s->standins, file);
+	fd = e ? own_duplicate(e) : -ENOENT;
 	supervisor_unlock(s);
 	return fd;
 }
@@ -456,7 +478,7 @@ static int make_file(struct supervisor *s, struct standin *e, int *client_fd)
 {
 	struct standins *t = s->standins;
 	/* What the test device makes can be mapped. */
-	const bool mapped = s->selftest && e->file->ops->mmap;
+	const bool mapped = e->file->ops->device || (s->selftest && e->file->ops->mmap);
 	struct stat st = {0};
 	int err = t->tree >= 0 && !mapped ? make_in_tree(t, e) : make_memfd(e, mapped);
 
@@ -535,6 +557,7 @@ void standin_publish(struct supervisor *s, struct standin *e, bool given)
 
 	if (e->queue)
 		queue_show(&t->queues, e->queue);
+	atomic_store_explicit(&e->file->descriptors, 1, memory_order_release);
 	supervisor_lock(s);
 	e->published = true;
 	head = inode_bucket(t, e->ino);
@@ -560,18 +583,44 @@ int standin_open(struct call *call, const struct node *node, struct file *file, 
 	return err;
 }
 
-int standin_open_again(struct supervisor *s, struct standin *e, int flags)
+static int open_more(const struct standins *t, const struct standin *e, int flags)
 {
 	int fd;
 
 	if (e->queue)
 		return -ENXIO;
 	(void)fchmod(e->own, 0600);
-	fd = open_for_client(s->standins, e, flags);
+	fd = open_for_client(t, e, flags);
 	(void)fchmod(e->own, 0);
+	return fd;
+}
+
+int standin_open_again(struct supervisor *s, struct standin *e, int flags)
+{
+	int fd = open_more(s->standins, e, flags);
+
 	if (fd >= 0)
 		e->open_flags = flags;
 	return fd;
+}
+
+/* Under the lock, so that nobody finds it closed just then. */
+int standin_open_another(struct supervisor *s, const struct file *file, struct standin **out)
+{
+	struct standin *e;
+	int fd = -ENOENT;
+
+	supervisor_lock(s);
+	e = find_file(s->standins, file);
+	if (e)
+		fd = open_more(s->standins, e, e->open_flags);
+	supervisor_unlock(s);
+	if (fd >= 0 && !has_room(s, fd)) {
+		close(fd);
+		fd = -ENFILE;
+	}
+	*out = e;
+	return own_shortage(fd);
 }
 
 void standin_abandon(struct supervisor *s, struct standin *e)

@@ -21,7 +21,6 @@ struct standin {
 	int inotify;         /* watch descriptor, or -1 for an event queue */
 	struct queue *queue; /* NULL: not an event queue */
 	bool published;
-	int number; /* the client's descriptor, until it is published */
 	/* Where a description of it was closed, perhaps the last, the list of suspects that it is in. */
 	struct suspects *suspect;
 	TAILQ_ENTRY(standin) suspects;
@@ -58,11 +57,19 @@ void standin_abandon(struct supervisor *s, struct standin *e);
  * Returns it, or -errno. */
 int standin_open_again(struct supervisor *s, struct standin *e, int flags);
 
-/* A duplicate of our description of a file that clients have. Returns it, or -errno: -ENOENT: they have no more. */
-int standin_open_own(struct supervisor *s, const struct file *file);
+/* Another descriptor of a file that clients have, opened as the others are: while it is open, the file is not closed.
+ * Returns it with the stand-in, or -errno: -ENOENT: they have no more. Without the lock. */
+int standin_open_another(struct supervisor *s, const struct file *file, struct standin **out);
+
+/* A duplicate of our description of a file that clients have, or that this call is about to give to one. Returns it,
+ * or -errno: -ENOENT: they have no more. Without the lock. */
+int standin_open_own(struct call *call, const struct file *file);
 
 /* The stand-in with this inode, or NULL. Under the lock. */
 struct standin *standin_find(struct supervisor *s, const struct stat *st);
+
+/* Is this a stand-in's inode? Without the lock. */
+bool standin_has_inode(struct supervisor *s, dev_t dev, ino_t ino);
 
 /* The stand-ins that the last drain found closed, off the table. Under the lock. */
 struct standin *standins_take_closed(struct supervisor *s);

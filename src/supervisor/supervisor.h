@@ -37,16 +37,18 @@ enum pin_mode {
 	PIN_SHARE,  /* it is made shared with us, and stays after the program has unmapped it */
 };
 
-/* Event queues get descriptors from queue_fd on, so that the filter can tell their reads and writes from all others. */
-#define QUEUE_FDS 128
+/* Event queues and devices get descriptors from window_fd on, so that the filter can tell their reads and writes from
+ * all others. */
+#define WINDOW_FDS 128
 
 struct supervisor {
 	pthread_mutex_t lock;
 	int listener;
 	int epoll; /* all that is watched: drained under the lock */
-	int queue_fd;
+	int window_fd;
 	int fd_limit;        /* of our own descriptors */
 	bool trap_paths;     /* programs cannot see our nodes but through us */
+	bool devices;        /* there are some */
 	bool selftest;       /* the test device is there */
 	enum pin_mode pin;   /* of private memory */
 	_Atomic bool mapped; /* a program has mapped a part of a file of ours */
@@ -79,8 +81,16 @@ struct process {
 	struct exec *execs; /* that were let go and may not be over */
 	bool told;          /* a person was told that it cannot be read */
 	struct remote_mm *mm;
-	struct call *calls;                 /* in flight */
-	uint64_t queue_fds[QUEUE_FDS / 64]; /* numbers that are reserved */
+	struct call *calls;                   /* in flight */
+	uint64_t window_fds[WINDOW_FDS / 64]; /* numbers that are reserved */
+};
+
+/* A descriptor that a call is going to give to its client, and which file it will mean. */
+struct fd_reservation {
+	struct standin *standin; /* NULL: none */
+	int number;
+	int fd;     /* what the client gets; -1: it has it already */
+	bool again; /* the file has other descriptors; else the stand-in is not published */
 };
 
 /* A call in flight: lives on the stack of the thread that handles it. */
@@ -92,10 +102,10 @@ struct call {
 	struct mm *mm;           /* the client's, once it was asked for, with a reference */
 	struct file *file;       /* what args[fd] stands for, with a reference, or NULL */
 	const struct node *node; /* its node, or NULL: it has none */
-	struct standin *placed;  /* what the client has a descriptor of already, and is not published */
-	int open_flags;          /* as it was opened */
-	struct stat stat;        /* of the descriptor, where one was looked up */
-	bool is_open;            /* the descriptor exists */
+	struct fd_reservation reserved;
+	int open_flags;   /* as it was opened */
+	struct stat stat; /* of the descriptor, where one was looked up */
+	bool is_open;     /* the descriptor exists */
 
 	/* A process that replaces its memory (execve) must not get a reply into the new one: see exec.c. */
 	_Atomic bool writing;
