@@ -115,6 +115,19 @@ static inline struct file *file_get(struct file *file)
 	return file;
 }
 
+/* For who keeps a file in sight without a reference, until its release() has passed his lock. False: that is to come.
+ */
+static inline bool file_get_live(struct file *file)
+{
+	unsigned refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	while (refs)
+		if (atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1, memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
 static inline void file_put(struct file *file)
 {
 	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) == 1)

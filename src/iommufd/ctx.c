@@ -57,6 +57,11 @@ static const struct file_ops ctx_vfio_ops = {
 	.release = ctx_release,
 };
 
+struct ctx *ctx_from_file(struct file *file)
+{
+	return file->ops == &ctx_ops || file->ops == &ctx_vfio_ops ? ctx_of(file) : NULL;
+}
+
 int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file **file)
 {
 	struct ctx *ctx = malloc(sizeof(*ctx));

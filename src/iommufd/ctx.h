@@ -40,6 +40,9 @@ static inline struct ctx *ctx_of(struct file *file)
 	return (struct ctx *)file;
 }
 
+/* The iommufd that a file is, whatever name it was opened by; NULL: it is none. */
+struct ctx *ctx_from_file(struct file *file);
+
 /* A call. */
 struct ucmd {
 	struct ctx *ctx;

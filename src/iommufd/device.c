@@ -38,6 +38,9 @@ int device_bind(struct ctx *ctx, struct iommu_device *dev, struct client *client
 	d->dev = dev;
 	d->unbinding = false;
 	d->vdevice = NULL;
+	rc = object_new(ctx, &d->object, &device_ops);
+	if (rc)
+		goto out_free;
 	pthread_mutex_lock(&ctx->attach_lock);
 	rc = igroup_join(ctx, d);
 	if (!rc) {
@@ -45,19 +48,18 @@ int device_bind(struct ctx *ctx, struct iommu_device *dev, struct client *client
 		iommu_device_own(dev, &ctx->epoch);
 	}
 	pthread_mutex_unlock(&ctx->attach_lock);
-	if (rc) {
-		free(d);
-		return rc;
-	}
-	rc = object_new(ctx, &d->object, &device_ops);
-	if (rc) {
-		device_destroy(&d->object);
-		return rc;
-	}
+	if (rc)
+		goto out_id;
 	object_hold(&d->object);
 	*device = d;
 	object_publish(&d->object, client);
 	return 0;
+
+out_id:
+	id_table_release(&ctx->objects, d->object.id);
+out_free:
+	free(d);
+	return rc;
 }
 
 /* No call finds it any more; those that did may be at anything but attaching, which is the owner's. */
@@ -72,6 +74,22 @@ void device_unbind(struct device *device)
 	vdevice_abort(device);
 	device_detach_all(device);
 	object_remove(&device->object, 1, false);
+}
+
+bool device_owned(struct ctx *ctx, const struct iommu_device *dev, uint32_t *id)
+{
+	const struct igroup *igroup;
+
+	*id = 0;
+	pthread_mutex_lock(&ctx->attach_lock);
+	igroup = ctx->igroups;
+	while (igroup && igroup->group != dev->group)
+		igroup = igroup->next;
+	for (const struct device *device = igroup ? igroup->devices : NULL; device; device = device->next)
+		if (device->dev == dev)
+			*id = device->object.id;
+	pthread_mutex_unlock(&ctx->attach_lock);
+	return igroup;
 }
 
 static unsigned pasid_bits(const struct iommu_device *dev)

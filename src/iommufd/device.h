@@ -35,6 +35,10 @@ struct device {
 int device_bind(struct ctx *ctx, struct iommu_device *dev, struct client *client, struct device **device);
 void device_unbind(struct device *device);
 
+/* Does a device belong to the iommufd: is it bound to it, or another one of its group? Stores its id; 0: it is not
+ * bound itself. */
+bool device_owned(struct ctx *ctx, const struct iommu_device *dev, uint32_t *id);
+
 /*
  * Attaches to the IOAS or page table *pt_id; stores the id of the page table. See section C of the specification:
  * -ENOENT, -EINVAL, -EBUSY: attached already, -EADDRINUSE, -ENOMEM, -EFAULT, what the driver says. replace: -EINVAL:

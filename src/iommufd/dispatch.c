@@ -57,8 +57,7 @@ static const struct ioctl_entry commands[] = {
 #define USER_END UINT64_MAX
 #endif
 
-/* Is the rest of a structure that is longer than ours zero? Returns 0, -E2BIG, or -EFAULT, whichever is met first. */
-static int check_zero(struct client *client, uaddr_t at, uint64_t n)
+int iommufd_check_zero(struct client *client, uaddr_t at, uint64_t n)
 {
 	unsigned char piece[PAGE_SIZE];
 
@@ -95,7 +94,7 @@ static int read_argument(struct ucmd *ucmd, const struct ioctl_entry *entry)
 	if (ucmd->user_size < entry->min)
 		return -EINVAL;
 	if (ucmd->user_size > want) {
-		int rc = check_zero(client, uaddr_add(ucmd->arg, want), ucmd->user_size - want);
+		int rc = iommufd_check_zero(client, uaddr_add(ucmd->arg, want), ucmd->user_size - want);
 
 		if (rc)
 			return rc;

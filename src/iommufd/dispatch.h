@@ -3,6 +3,8 @@
 #ifndef IOMMUSE_IOMMUFD_DISPATCH_H
 #define IOMMUSE_IOMMUFD_DISPATCH_H
 
+#include "base/types.h"
+
 #include <stdint.h>
 
 struct client;
@@ -10,6 +12,10 @@ struct file;
 struct ucmd;
 
 long iommufd_ioctl(struct file *file, struct client *client, unsigned cmd, uint64_t arg);
+
+/* Is the rest of a client's structure that is longer than ours zero? Returns 0, -E2BIG, or -EFAULT, whichever is met
+ * first. */
+int iommufd_check_zero(struct client *client, uaddr_t at, uint64_t n);
 
 /* The handlers, by the file that has them. */
 

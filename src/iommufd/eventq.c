@@ -49,17 +49,8 @@ void eventq_file_release(struct file *file)
 struct file *eventq_file_get(struct eventq *queue)
 {
 	struct file *file = queue->file;
-	unsigned refs;
 
-	if (!file)
-		return NULL;
-	refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
-	do {
-		if (!refs)
-			return NULL;
-	} while (!atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1, memory_order_relaxed,
-							memory_order_relaxed));
-	return file;
+	return file && file_get_live(file) ? file : NULL;
 }
 
 void eventq_changed(struct file *file)

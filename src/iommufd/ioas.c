@@ -24,6 +24,28 @@ static void ioas_destroy(struct object *object)
 
 static const struct object_ops ioas_ops = {.type = OBJECT_IOAS, .destroy = ioas_destroy};
 
+int ioas_object_new(struct ctx *ctx, struct ioas_object **ioas)
+{
+	struct ioas_object *made = malloc(sizeof(*made));
+	int rc;
+
+	if (!made)
+		return -ENOMEM;
+	ioas_init(&made->ioas);
+	rc = object_new(ctx, &made->object, &ioas_ops);
+	if (rc) {
+		ioas_destroy(&made->object);
+		return rc;
+	}
+	made->ioas.events = ctx->config->events;
+	made->ioas.file = ctx->file.serial;
+	made->ioas.id = made->object.id;
+	made->ioas.context = &ctx->ioases;
+	made->hwpts = NULL;
+	*ioas = made;
+	return 0;
+}
+
 int iommufd_ioas_alloc(struct ucmd *ucmd)
 {
 	struct iommu_ioas_alloc *cmd = (void *)ucmd->cmd;
@@ -32,20 +54,10 @@ int iommufd_ioas_alloc(struct ucmd *ucmd)
 
 	if (cmd->flags)
 		return -EOPNOTSUPP;
-	ioas = malloc(sizeof(*ioas));
-	if (!ioas)
-		return -ENOMEM;
-	ioas_init(&ioas->ioas);
-	rc = object_reserve(ucmd, &ioas->object, &ioas_ops);
-	if (rc) {
-		ioas_destroy(&ioas->object);
+	rc = ioas_object_new(ucmd->ctx, &ioas);
+	if (rc)
 		return rc;
-	}
-	ioas->ioas.events = ucmd->ctx->config->events;
-	ioas->ioas.file = ucmd->ctx->file.serial;
-	ioas->ioas.id = ioas->object.id;
-	ioas->ioas.context = &ucmd->ctx->ioases;
-	ioas->hwpts = NULL;
+	ucmd->created = &ioas->object;
 	cmd->out_ioas_id = ioas->object.id;
 	return ucmd_respond(ucmd);
 }

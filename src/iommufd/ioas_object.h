@@ -30,6 +30,12 @@ static inline void ioas_put(struct ioas_object *ioas)
 /* The IOAS of VFIO's commands with one more user, or NULL where there is none. */
 struct ioas_object *compat_ioas_get(struct ctx *ctx);
 
+/* Makes one where there is none. Returns 0, -ENOMEM, or -EBUSY: no id is free. */
+int compat_ioas_make(struct ctx *ctx, struct client *client);
+
+/* An IOAS that nobody finds yet: its maker publishes or aborts it. Returns 0, -ENOMEM, -EBUSY. */
+int ioas_object_new(struct ctx *ctx, struct ioas_object **ioas);
+
 /* Whose account the memory that a client maps now goes to: an enum account_mode. */
 uint8_t ctx_account(struct ctx *ctx, struct client *client);
 

@@ -23,6 +23,28 @@ struct ioas_object *compat_ioas_get(struct ctx *ctx)
 	return NULL;
 }
 
+/* Under the lock, so that of two groups that come at once the second finds what the first made. */
+int compat_ioas_make(struct ctx *ctx, struct client *client)
+{
+	struct ioas_object *ioas;
+	int rc = 0;
+
+	pthread_mutex_lock(&ctx->attach_lock);
+	ioas = compat_ioas_get(ctx);
+	if (ioas) {
+		ioas_put(ioas);
+	} else {
+		rc = ioas_object_new(ctx, &ioas);
+		if (!rc) {
+			/* Once it is published a client may destroy it, who takes this back. */
+			atomic_store_explicit(&ctx->compat_ioas, ioas->object.id, memory_order_release);
+			object_publish(&ioas->object, client);
+		}
+	}
+	pthread_mutex_unlock(&ctx->attach_lock);
+	return rc;
+}
+
 static int get(struct ucmd *ucmd)
 {
 	struct iommu_vfio_ioas *cmd = (void *)ucmd->cmd;

@@ -30,16 +30,17 @@ struct device_file;
 struct event_stream;
 struct file;
 struct file_region;
+struct group_file;
 struct iommufd_config;
 struct vfio_device;
 
 struct vfio_group {
 	struct iommu_group iommu; /* id: its number below /dev/vfio */
 	struct vfio_group *next;
-	pthread_mutex_t lock;  /* guards what follows */
-	bool opened;           /* /dev/vfio/ID is open */
-	struct ctx *container; /* with a reference to its file; NULL: none is set */
-	unsigned cdevs;        /* devices of it that are bound through files of their own */
+	pthread_mutex_t lock;      /* guards what follows */
+	struct group_file *opener; /* that has /dev/vfio/ID open; NULL: nobody */
+	struct ctx *container;     /* with a reference to its file; NULL: none is set */
+	_Atomic unsigned cdevs;    /* devices of it that are bound through files of their own; less also without lock */
 };
 
 /* What the floor above does for a device. Called with device.lock held. */
@@ -66,7 +67,8 @@ struct vfio_device {
 
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
-	struct device_file *user; /* that has it open, bound to an iommufd; NULL: nobody */
+	struct device_file *user;  /* that has it open, bound to an iommufd; NULL: nobody. Its release takes the lock */
+	pthread_cond_t given_back; /* user has become NULL */
 
 	/* Guarded by model_lock, which is held around each callback. */
 	pthread_mutex_t model_lock;

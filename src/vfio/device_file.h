@@ -17,7 +17,7 @@ struct device_file {
 	_Atomic bool bound;     /* may be used: set once, under device.lock */
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
-	bool closed;            /* the last descriptor is gone; under device.lock */
+	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
 };
 
 static inline struct device_file *device_file_of(struct file *file)
@@ -25,9 +25,49 @@ static inline struct device_file *device_file_of(struct file *file)
 	return (struct device_file *)file;
 }
 
+/* /dev/vfio/ID, opened. Nothing but its group's opener may do anything with the group. */
+struct group_file {
+	struct file file;
+	struct vfio *vfio;
+	struct vfio_group *group;
+	_Atomic bool closed; /* the last descriptor is gone: the group can be opened again */
+};
+
+/* With group.lock held. */
+static inline bool group_is_open(const struct vfio_group *group)
+{
+	return group->opener && !atomic_load(&group->opener->closed);
+}
+
+/* A file for a device; nobody has it open by that. Returns NULL: no memory. */
+struct device_file *device_file_new(struct vfio_device *device, bool from_group);
+
+/*
+ * Waits until who has just closed the device's file has given the device back, so that a client who closes and goes on
+ * finds it closed; for a while only, as a call that its client delays keeps the file. With device.lock held, which is
+ * dropped meanwhile.
+ */
+void device_settle(struct vfio_device *device);
+/* The same for all devices of a group, without locks. */
+void group_settle(struct vfio *vfio, const struct vfio_group *group);
+
+/*
+ * Binds to an iommufd, of whose file the file of the device gets a reference; attaches to the compat IOAS where it is
+ * from a group; and starts the device. With device.lock held, device.user NULL. Returns 0, what device_bind() and
+ * device_attach() say, -ENODEV: no compat IOAS; -ENOMEM, -ENFILE. The release of the file undoes it.
+ */
+int device_file_open(struct device_file *file, struct ctx *ctx, struct client *client);
+/* Undoes it, with device.lock held; the reference to the iommufd stays. */
+void device_file_shut(struct device_file *file);
+
 /* The operations of device files, for client/file.h; group files compare with them to know theirs. */
 extern const struct file_ops device_file_ops;
 extern const struct file_ops group_file_ops;
+
+/* Tells who listens that a call ended. size: of the command's structure; sized: whose first member says how much of it
+ * there is. */
+void vfio_announce_call(const struct vfio *vfio, struct file *file, struct client *client, unsigned cmd, uaddr_t arg,
+			size_t size, bool sized, long result);
 
 /* A command of a device: arg is where its structure is, or the value itself. Returns 0 or more, or -errno. Called
  * without locks, the file bound. */
@@ -36,7 +76,7 @@ typedef int device_command(struct device_file *file, struct client *client, uadd
 device_command device_get_info, device_get_region_info, device_reset, device_get_pci_hot_reset_info,
 	device_pci_hot_reset, device_ioeventfd, device_feature; /* pci_*.c, feature.c */
 device_command device_get_irq_info, device_set_irqs;            /* irq.c */
-device_command cdev_bind, cdev_attach, cdev_detach;             /* cdev.c */
+device_command cdev_bind, cdev_attach, cdev_detach;             /* cdev.c; cdev_bind of a file that is not bound */
 
 /* pci_region.c: read, write and mmap of a bound file. */
 ssize_t device_read(struct device_file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who has a device open is device.user, from the binding to the release of that file. A device is given back by the
+ * release and not before, as until then a call may be at work with it.
+ */
+#include "vfio/device_file.h"
+
+#include "abi/vfio.h"
+#include "base/event.h"
+#include "iommufd/device.h"
+#include "iommufd/ioas_object.h"
+
+#include <stdlib.h>
+
+struct device_entry {
+	unsigned cmd;
+	uint16_t size; /* of the structure; 0: there is none */
+	bool cdev;     /* only of files of the device's own */
+	device_command *handle;
+};
+
+static const struct device_entry commands[] = {
+	{VFIO_DEVICE_GET_INFO, sizeof(struct vfio_device_info), false, device_get_info},
+	{VFIO_DEVICE_GET_REGION_INFO, sizeof(struct vfio_region_info), false, device_get_region_info},
+	{VFIO_DEVICE_GET_IRQ_INFO, sizeof(struct vfio_irq_info), false, device_get_irq_info},
+	{VFIO_DEVICE_SET_IRQS, sizeof(struct vfio_irq_set), false, device_set_irqs},
+	{VFIO_DEVICE_RESET, 0, false, device_reset},
+	{VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, sizeof(struct vfio_pci_hot_reset_info), false,
+	 device_get_pci_hot_reset_info},
+	{VFIO_DEVICE_PCI_HOT_RESET, sizeof(struct vfio_pci_hot_reset), false, device_pci_hot_reset},
+	{VFIO_DEVICE_IOEVENTFD, sizeof(struct vfio_device_ioeventfd), false, device_ioeventfd},
+	{VFIO_DEVICE_FEATURE, sizeof(struct vfio_device_feature), false, device_feature},
+	{VFIO_DEVICE_BIND_IOMMUFD, sizeof(struct vfio_device_bind_iommufd), false, cdev_bind},
+	{VFIO_DEVICE_ATTACH_IOMMUFD_PT, sizeof(struct vfio_device_attach_iommufd_pt), true, cdev_attach},
+	{VFIO_DEVICE_DETACH_IOMMUFD_PT, sizeof(struct vfio_device_detach_iommufd_pt), true, cdev_detach},
+};
+
+static const struct device_entry *find_command(unsigned cmd)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		if (commands[i].cmd == cmd)
+			return &commands[i];
+	return NULL;
+}
+
+static bool is_bound(const struct device_file *file)
+{
+	return atomic_load_explicit(&file->bound, memory_order_acquire);
+}
+
+/* The structure is read once more, as it is now: the call has not kept it. */
+void vfio_announce_call(const struct vfio *vfio, struct file *file, struct client *client, unsigned cmd, uaddr_t arg,
+			size_t size, bool sized, long result)
+{
+	struct event event;
+	uint32_t argsz;
+
+	if (!event_wanted(vfio->config->events))
+		return;
+	event = (struct event){.type = EVENT_CALL,
+			       .pid = client->pid,
+			       .tid = client->tid,
+			       .fd = client->fd,
+			       .file = file->serial,
+			       .call = {.cmd = cmd, .result = result, .arg_value = arg.va}};
+	if (size > sizeof(event.call.arg))
+		size = sizeof(event.call.arg);
+	/* What a client says to be an address, and was not asked for, may be none. */
+	if (client->ops->plain && result < 0)
+		size = 0;
+	if (size && sized && !client_copy_in(client, &argsz, arg, sizeof(argsz)) && argsz < size)
+		size = argsz;
+	if (size)
+		event.call.arg_size = (uint32_t)client_read(client, event.call.arg, arg, size);
+	event_announce(vfio->config->events, &event);
+}
+
+static long call(struct device_file *file, const struct device_entry *entry, struct client *client, uaddr_t arg)
+{
+	if (entry && entry->cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return cdev_bind(file, client, arg);
+	if (!is_bound(file))
+		return -EINVAL;
+	if (!entry || (entry->cdev && file->from_group))
+		return -ENOTTY;
+	return entry->handle(file, client, arg);
+}
+
+static long device_file_ioctl(struct file *f, struct client *client, unsigned cmd, uint64_t arg)
+{
+	struct device_file *file = device_file_of(f);
+	const struct device_entry *entry = find_command(cmd);
+	const long rc = call(file, entry, client, uaddr(arg));
+
+	vfio_announce_call(file->device->vfio, f, client, cmd, uaddr(arg), entry ? entry->size : 0, true, rc);
+	return rc;
+}
+
+static ssize_t device_file_read(struct file *f, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+{
+	struct device_file *file = device_file_of(f);
+
+	return is_bound(file) ? device_read(file, client, buf, count, pos) : -EINVAL;
+}
+
+static ssize_t device_file_write(struct file *f, struct client *client, uaddr_t buf, size_t count, uint64_t pos)
+{
+	struct device_file *file = device_file_of(f);
+
+	return is_bound(file) ? device_write(file, client, buf, count, pos) : -EINVAL;
+}
+
+static int device_file_mmap(struct file *f, struct client *client, uint64_t length, int prot, int flags,
+			    uint64_t offset, struct file_region **region)
+{
+	struct device_file *file = device_file_of(f);
+
+	return is_bound(file) ? device_mmap(file, client, length, prot, flags, offset, region) : -EINVAL;
+}
+
+/* Possibly under locks of who has found it out. */
+static void device_file_closed(struct file *file)
+{
+	atomic_store(&device_file_of(file)->closed, true);
+}
+
+static void device_file_release(struct file *f)
+{
+	struct device_file *file = device_file_of(f);
+	struct vfio_device *device = file->device;
+	struct ctx *ctx = file->ctx;
+
+	pthread_mutex_lock(&device->lock);
+	if (device->user == file) {
+		device_file_shut(file);
+		/* Before anybody is told that the device is free. */
+		if (!file->from_group)
+			atomic_fetch_sub(&device->group->cdevs, 1);
+		device->user = NULL;
+		pthread_cond_broadcast(&device->given_back);
+	}
+	pthread_mutex_unlock(&device->lock);
+	free(file);
+	if (ctx)
+		file_put(&ctx->file);
+}
+
+const struct file_ops device_file_ops = {
+	.name = "anon_inode:[vfio-device]",
+	.device = true,
+	.ioctl = device_file_ioctl,
+	.read = device_file_read,
+	.write = device_file_write,
+	.mmap = device_file_mmap,
+	.closed = device_file_closed,
+	.release = device_file_release,
+};
+
+struct device_file *device_file_new(struct vfio_device *device, bool from_group)
+{
+	struct device_file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	file_init(&file->file, &device_file_ops);
+	file->file.serial = atomic_fetch_add_explicit(&device->vfio->config->file_serial, 1, memory_order_relaxed) + 1;
+	file->device = device;
+	file->from_group = from_group;
+	return file;
+}
+
+static int attach_to_compat_ioas(struct device *device)
+{
+	struct ioas_object *ioas = compat_ioas_get(device->object.ctx);
+	uint32_t id;
+
+	if (!ioas)
+		return -ENODEV;
+	id = ioas->object.id;
+	ioas_put(ioas);
+	return device_attach(device, NO_PASID, &id);
+}
+
+int device_file_open(struct device_file *file, struct ctx *ctx, struct client *client)
+{
+	struct vfio_device *device = file->device;
+	int rc = device_bind(ctx, &device->iommu, client, &file->iommufd);
+
+	if (rc)
+		return rc;
+	if (file->from_group)
+		rc = attach_to_compat_ioas(file->iommufd);
+	if (!rc)
+		rc = device_start(file, client);
+	if (rc) {
+		device_unbind(file->iommufd);
+		return rc;
+	}
+	file_get(&ctx->file);
+	file->ctx = ctx;
+	device->user = file;
+	return 0;
+}
+
+void device_file_shut(struct device_file *file)
+{
+	device_stop(file->device);
+	device_unbind(file->iommufd);
+}

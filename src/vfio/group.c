@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * /dev/vfio/ID. Its container is an iommufd, and its devices are attached to the IOAS of that iommufd's VFIO commands.
+ * Devices that are open need neither the file of the group nor the container any more.
+ */
+#include "abi/vfio.h"
+#include "base/event.h"
+#include "iommufd/ctx.h"
+#include "iommufd/ioas_object.h"
+#include "vfio/device_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int group_command(struct group_file *file, struct client *client, uaddr_t arg);
+
+static struct group_file *group_file_of(struct file *file)
+{
+	return (struct group_file *)file;
+}
+
+static int get_status(struct group_file *file, struct client *client, uaddr_t arg)
+{
+	struct vfio_group *group = file->group;
+	struct vfio_group_status status;
+
+	if (client_copy_in(client, &status, arg, sizeof(status)))
+		return -EFAULT;
+	if (status.argsz < sizeof(status))
+		return -EINVAL;
+	group_settle(file->vfio, group);
+	status.flags = 0;
+	pthread_mutex_lock(&group->lock);
+	if (group->container)
+		status.flags = VFIO_GROUP_FLAGS_VIABLE | VFIO_GROUP_FLAGS_CONTAINER_SET;
+	else if (!atomic_load(&group->iommu.owner))
+		status.flags = VFIO_GROUP_FLAGS_VIABLE;
+	pthread_mutex_unlock(&group->lock);
+	return client_copy_out(client, arg, &status, sizeof(status));
+}
+
+/* A call of a file that was closed meanwhile may come after the group has another opener. */
+static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *client)
+{
+	struct vfio_group *group = file->group;
+	int rc = -EBADFD;
+
+	pthread_mutex_lock(&group->lock);
+	if (group->container || group->opener != file)
+		rc = -EINVAL;
+	else if (ctx)
+		rc = compat_ioas_make(ctx, client);
+	if (!rc) {
+		file_get(&ctx->file);
+		group->container = ctx;
+	}
+	pthread_mutex_unlock(&group->lock);
+	return rc;
+}
+
+static int set_container(struct group_file *file, struct client *client, uaddr_t arg)
+{
+	struct file *container;
+	int32_t fd;
+	int rc;
+
+	if (client_copy_in(client, &fd, arg, sizeof(fd)))
+		return -EFAULT;
+	rc = client->ops->file(client, fd, &container);
+	if (rc)
+		return rc == -EBADFD ? set_ctx(file, NULL, client) : rc;
+	rc = set_ctx(file, ctx_from_file(container), client);
+	file_put(container);
+	return rc;
+}
+
+/* With the lock held. The reference is the caller's, who drops it without. */
+static struct ctx *take_container(struct vfio_group *group)
+{
+	struct ctx *ctx = group->container;
+
+	group->container = NULL;
+	return ctx;
+}
+
+static int unset_container(struct group_file *file, struct client *client, uaddr_t arg)
+{
+	struct vfio_group *group = file->group;
+	struct ctx *ctx = NULL;
+
+	(void)client;
+	(void)arg;
+	pthread_mutex_lock(&group->lock);
+	if (group->opener == file)
+		ctx = take_container(group);
+	pthread_mutex_unlock(&group->lock);
+	if (!ctx)
+		return -EINVAL;
+	file_put(&ctx->file);
+	return 0;
+}
+
+/* The string, of a page at most. */
+static int read_name(struct client *client, uaddr_t arg, char name[PAGE_SIZE])
+{
+	size_t room = PAGE_SIZE;
+	size_t got;
+
+	if (client->ops->plain) {
+		room = strnlen((const char *)(uintptr_t)arg.va, PAGE_SIZE);
+		if (room < PAGE_SIZE)
+			room++;
+	}
+	got = client_read(client, name, arg, room);
+	if (memchr(name, 0, got))
+		return 0;
+	return got < PAGE_SIZE ? -EFAULT : -EINVAL;
+}
+
+/*
+ * A device of the group by its name and options, which begin with a space. The only one there is, vf_token, is for
+ * devices with virtual functions, which ours are not: so any is refused.
+ */
+static int find_device(const struct group_file *file, const char *name, struct vfio_device **found)
+{
+	for (struct vfio_device *device = file->vfio->devices; device; device = device->next) {
+		const size_t length = strlen(device->name);
+		const char *options = name + length;
+
+		if (device->group != file->group || strncmp(device->name, name, length) != 0)
+			continue;
+		if (*options && *options != ' ')
+			continue;
+		*found = device;
+		return options[strspn(options, " ")] ? -EINVAL : 0;
+	}
+	return -ENODEV;
+}
+
+/* The container with a reference, or NULL. */
+static struct ctx *container_get(struct group_file *file)
+{
+	struct vfio_group *group = file->group;
+	struct ctx *ctx = NULL;
+
+	pthread_mutex_lock(&group->lock);
+	if (group->opener == file && group->container) {
+		ctx = group->container;
+		file_get(&ctx->file);
+	}
+	pthread_mutex_unlock(&group->lock);
+	return ctx;
+}
+
+/* The file that has the device open, with a reference. Stores NULL: nobody has. -EBUSY: somebody has, but it is not to
+ * be shared. */
+static int user_get(struct vfio_device *device, struct device_file **user)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&device->lock);
+	device_settle(device);
+	*user = device->user;
+	if (*user && (!(*user)->from_group || atomic_load(&(*user)->closed) || !file_get_live(&(*user)->file)))
+		rc = -EBUSY;
+	pthread_mutex_unlock(&device->lock);
+	return rc;
+}
+
+/* Opens a device that nobody had. *again: somebody has it meanwhile. */
+static int open_first(struct group_file *file, struct device_file *opened, struct client *client, bool *again)
+{
+	struct vfio_device *device = opened->device;
+	struct ctx *ctx = container_get(file);
+	int rc = -EBUSY;
+
+	if (!ctx)
+		return -EINVAL;
+	pthread_mutex_lock(&device->lock);
+	*again = device->user;
+	if (!*again)
+		rc = device_file_open(opened, ctx, client);
+	if (!rc)
+		atomic_store_explicit(&opened->bound, true, memory_order_release);
+	pthread_mutex_unlock(&device->lock);
+	file_put(&ctx->file);
+	return rc;
+}
+
+static int open_again(struct group_file *file)
+{
+	struct ctx *ctx = container_get(file);
+
+	if (!ctx)
+		return -EINVAL;
+	file_put(&ctx->file);
+	return 0;
+}
+
+/* Says which device a descriptor is for: calls name the number. */
+static void announce_open(const struct device_file *file, const struct client *client, int fd)
+{
+	const struct vfio_device *device = file->device;
+	struct event event = {
+		.type = EVENT_OPEN, .pid = client->pid, .tid = client->tid, .fd = fd, .file = file->file.serial};
+
+	if (!event_wanted(device->vfio->config->events))
+		return;
+	snprintf(event.text, sizeof(event.text), "%s", device->name);
+	event_announce(device->vfio->config->events, &event);
+}
+
+/* Returns the descriptor, or -errno. *again: it is to be tried once more. */
+static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client, bool *again)
+{
+	const struct client_ops *ops = client->ops;
+	struct device_file *opened;
+	bool first;
+	int fd;
+	int rc = user_get(device, &opened);
+
+	if (rc)
+		return rc;
+	first = !opened;
+	if (first)
+		opened = device_file_new(device, true);
+	if (!opened)
+		return -ENOMEM;
+	fd = rc = ops->fd_reserve(client, &opened->file);
+	if (fd < 0) {
+		*again = !first && fd == -ENOENT;
+		if (*again) /* its last descriptor went just now; file_ops->closed() may still come */
+			atomic_store(&opened->closed, true);
+		goto out_put;
+	}
+	rc = first ? open_first(file, opened, client, again) : open_again(file);
+	if (rc)
+		goto out_unreserve;
+	if (first)
+		announce_open(opened, client, fd);
+	rc = ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
+	return rc ? rc : fd;
+
+out_unreserve:
+	ops->fd_unreserve(client, fd, &opened->file);
+out_put:
+	file_put(&opened->file);
+	return rc;
+}
+
+static int get_device_fd(struct group_file *file, struct client *client, uaddr_t arg)
+{
+	struct vfio_device *device;
+	char name[PAGE_SIZE];
+	bool again;
+	int rc = read_name(client, arg, name);
+
+	if (!rc)
+		rc = find_device(file, name, &device);
+	if (rc)
+		return rc;
+	group_settle(file->vfio, file->group);
+	do {
+		again = false;
+		rc = give_descriptor(file, device, client, &again);
+	} while (again);
+	return rc;
+}
+
+struct group_entry {
+	unsigned cmd;
+	uint16_t size; /* of what the argument points to, as far as events show it */
+	bool sized;    /* a structure that says its size */
+	group_command *handle;
+};
+
+static const struct group_entry commands[] = {
+	{VFIO_GROUP_GET_STATUS, sizeof(struct vfio_group_status), true, get_status},
+	{VFIO_GROUP_SET_CONTAINER, sizeof(int32_t), false, set_container},
+	{VFIO_GROUP_UNSET_CONTAINER, 0, false, unset_container},
+	{VFIO_GROUP_GET_DEVICE_FD, sizeof(((struct vfio_device *)NULL)->name), false, get_device_fd},
+};
+
+static long group_ioctl(struct file *f, struct client *client, unsigned cmd, uint64_t arg)
+{
+	struct group_file *file = group_file_of(f);
+	const struct group_entry *entry = NULL;
+	long rc = -ENOTTY;
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands) && !entry; i++)
+		if (commands[i].cmd == cmd)
+			entry = &commands[i];
+	if (entry)
+		rc = entry->handle(file, client, uaddr(arg));
+	vfio_announce_call(file->vfio, f, client, cmd, uaddr(arg), entry ? entry->size : 0, entry && entry->sized, rc);
+	return rc;
+}
+
+/* Possibly under locks of who has found it out. */
+static void group_closed(struct file *file)
+{
+	atomic_store(&group_file_of(file)->closed, true);
+}
+
+static void group_release(struct file *f)
+{
+	struct group_file *file = group_file_of(f);
+	struct vfio_group *group = file->group;
+	struct ctx *ctx = NULL;
+
+	pthread_mutex_lock(&group->lock);
+	if (group->opener == file) {
+		group->opener = NULL;
+		ctx = take_container(group);
+	}
+	pthread_mutex_unlock(&group->lock);
+	free(file);
+	if (ctx)
+		file_put(&ctx->file);
+}
+
+const struct file_ops group_file_ops = {
+	.name = "/dev/vfio/group",
+	.ioctl = group_ioctl,
+	.closed = group_closed,
+	.release = group_release,
+};
+
+int vfio_group_open(struct vfio *vfio, struct vfio_group *group, struct file **file)
+{
+	struct group_file *made = calloc(1, sizeof(*made));
+	struct ctx *left = NULL;
+	int rc = 0;
+
+	if (!made)
+		return -ENOMEM;
+	file_init(&made->file, &group_file_ops);
+	made->file.serial = atomic_fetch_add_explicit(&vfio->config->file_serial, 1, memory_order_relaxed) + 1;
+	made->vfio = vfio;
+	made->group = group;
+	group_settle(vfio, group);
+	pthread_mutex_lock(&group->lock);
+	if (atomic_load(&group->cdevs) || group_is_open(group)) {
+		rc = -EBUSY;
+	} else {
+		left = take_container(group);
+		group->opener = made;
+	}
+	pthread_mutex_unlock(&group->lock);
+	if (left)
+		file_put(&left->file);
+	if (rc) {
+		free(made);
+		return rc;
+	}
+	*file = &made->file;
+	return 0;
+}

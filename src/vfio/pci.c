@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A PCI device of a file: what it has, its memory, and its resets. */
+#include "abi/vfio.h"
+#include "vfio/device_file.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* Where a region lies in the file of a device. */
+#define REGION_SHIFT 40
+
+int device_get_info(struct device_file *file, struct client *client, uaddr_t arg)
+{
+	const size_t min = offsetof(struct vfio_device_info, cap_offset);
+	struct vfio_device_info info = {0};
+
+	(void)file;
+	if (client_copy_in(client, &info, arg, min))
+		return -EFAULT;
+	if (info.argsz < min)
+		return -EINVAL;
+	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+	info.num_regions = VFIO_PCI_NUM_REGIONS;
+	info.num_irqs = VFIO_PCI_NUM_IRQS;
+	return client_copy_out(client, arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
+}
+
+static void clear_memory(struct vfio_device *device)
+{
+	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
+		const struct iommuse_area *area = device->model->bar[bar].area;
+
+		for (unsigned i = 0; device->memory[bar] && i < IOMMUSE_AREAS && area[i].length; i++)
+			memset(device->memory[bar] + area[i].offset, 0, area[i].length);
+	}
+}
+
+static void put_regions(struct file_region **region)
+{
+	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
+		if (!region[bar])
+			continue;
+		if (region[bar]->withdraw)
+			region[bar]->withdraw(region[bar]);
+		file_region_put(region[bar]);
+	}
+}
+
+int device_start(struct device_file *file, struct client *client)
+{
+	struct vfio_device *device = file->device;
+	struct file_region *region[IOMMUSE_BARS] = {NULL};
+	int rc = 0;
+
+	for (unsigned bar = 0; bar < IOMMUSE_BARS && !rc; bar++) {
+		const struct iommuse_bar *b = &device->model->bar[bar];
+
+		if (b->size && b->area[0].length)
+			rc = client->ops->region_new(client, &file->file, (uint64_t)bar << REGION_SHIFT, b->size,
+						     &region[bar]);
+	}
+	if (rc) {
+		put_regions(region);
+		return rc;
+	}
+	irqs_disable(device);
+	pthread_mutex_lock(&device->model_lock);
+	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
+		device->region[bar] = region[bar];
+		device->memory[bar] = region[bar] ? region[bar]->memory : NULL;
+	}
+	pci_config_reset(&device->config, device->model);
+	device->model->reset(device->state);
+	pthread_mutex_unlock(&device->model_lock);
+	if (device->hooks)
+		device->hooks->opened(device);
+	return 0;
+}
+
+void device_stop(struct vfio_device *device)
+{
+	struct file_region *region[IOMMUSE_BARS];
+
+	if (device->hooks)
+		device->hooks->closing(device);
+	irqs_disable(device);
+	pthread_mutex_lock(&device->model_lock);
+	clear_memory(device);
+	device->model->reset(device->state);
+	pci_config_reset(&device->config, device->model);
+	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
+		region[bar] = device->region[bar];
+		device->region[bar] = NULL;
+		device->memory[bar] = NULL;
+	}
+	pthread_mutex_unlock(&device->model_lock);
+	put_regions(region);
+}
+
+/* Configuration space and interrupts stay what they are, as Linux saves and restores them around a reset. */
+void device_reset_now(struct vfio_device *device)
+{
+	pthread_mutex_lock(&device->model_lock);
+	clear_memory(device);
+	device->model->reset(device->state);
+	pthread_mutex_unlock(&device->model_lock);
+}
+
+int device_reset(struct device_file *file, struct client *client, uaddr_t arg)
+{
+	struct vfio_device *device = file->device;
+
+	(void)client;
+	(void)arg;
+	pthread_mutex_lock(&device->lock);
+	device_reset_now(device);
+	pthread_mutex_unlock(&device->lock);
+	return 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "abi/vfio.h"
+#include "hwpt/software.h"
+#include "iommufd/iommufd.h"
+#include "vfio/device_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* How long somebody waits for a device that another one has closed. */
+#define PATIENCE_S 1
+
+void vfio_init(struct vfio *vfio, struct iommufd_config *config)
+{
+	*vfio = (struct vfio){.config = config};
+}
+
+void vfio_fini(struct vfio *vfio)
+{
+	(void)vfio; /* groups go with their last device */
+}
+
+struct vfio_group *vfio_find_group(struct vfio *vfio, uint32_t id)
+{
+	struct vfio_group *group = vfio->groups;
+
+	while (group && group->iommu.id != id)
+		group = group->next;
+	return group;
+}
+
+struct vfio_device *vfio_find_device(struct vfio *vfio, const char *name)
+{
+	struct vfio_device *device = vfio->devices;
+
+	while (device && strcmp(device->name, name) != 0)
+		device = device->next;
+	return device;
+}
+
+/* The group of an id, or a new one of the lowest that is free, in its place among the others. */
+static struct vfio_group *group_for(struct vfio *vfio, uint32_t id)
+{
+	struct vfio_group **link = &vfio->groups;
+	struct vfio_group *group;
+	const bool any = id == UINT32_MAX;
+
+	if (any)
+		id = 1;
+	for (; *link && (*link)->iommu.id <= id; link = &(*link)->next) {
+		if ((*link)->iommu.id != id)
+			continue;
+		if (!any)
+			return *link;
+		id++;
+	}
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return NULL;
+	group->iommu.id = id;
+	pthread_mutex_init(&group->lock, NULL);
+	group->next = *link;
+	*link = group;
+	return group;
+}
+
+static void group_remove_empty(struct vfio *vfio, struct vfio_group *group)
+{
+	struct vfio_group **link = &vfio->groups;
+
+	for (const struct vfio_device *device = vfio->devices; device; device = device->next)
+		if (device->group == group)
+			return;
+	while (*link != group)
+		link = &(*link)->next;
+	*link = group->next;
+	pthread_mutex_destroy(&group->lock);
+	free(group);
+}
+
+static bool has_address(const struct vfio_device *device, const struct vfio_device *other)
+{
+	return device->segment == other->segment && device->bus == other->bus && device->devfn == other->devfn;
+}
+
+static bool number_is_taken(const struct vfio *vfio, unsigned number)
+{
+	for (const struct vfio_device *device = vfio->devices; device; device = device->next)
+		if (device->number == number)
+			return true;
+	return false;
+}
+
+static void locks_init(struct vfio_device *device)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&device->lock, NULL);
+	pthread_mutex_init(&device->model_lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&device->given_back, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+static void iommu_init(struct vfio *vfio, struct vfio_device *device)
+{
+	const struct iommuse_model *model = device->model;
+
+	iommu_device_init(&device->iommu, &software_iommu, &device->group->iommu);
+	device->iommu.name = device->name;
+	device->iommu.max_pasids = model->pasid_bits ? UINT32_C(1) << model->pasid_bits : 0;
+	device->iommu.can_fault = model->page_requests;
+	device->iommu.reserved = software_iommu_reserved;
+	device->iommu.reserved_count = sizeof(software_iommu_reserved) / sizeof(*software_iommu_reserved);
+	device->iommu.events = vfio->config->events;
+	dma_init(&device->dma, &device->iommu);
+}
+
+int vfio_add_device(struct vfio *vfio, struct vfio_device *device, uint32_t group)
+{
+	struct vfio_device **link = &vfio->devices;
+	int rc;
+
+	for (; *link; link = &(*link)->next)
+		if (has_address(*link, device))
+			return -EEXIST;
+	device->group = group_for(vfio, group);
+	if (!device->group)
+		return -ENOMEM;
+	rc = irqs_init(&device->irqs, device->model);
+	if (rc) {
+		group_remove_empty(vfio, device->group);
+		return rc;
+	}
+	for (device->number = 0; number_is_taken(vfio, device->number);)
+		device->number++;
+	device->vfio = vfio;
+	device->user = NULL;
+	memset(device->memory, 0, sizeof(device->memory));
+	memset(device->region, 0, sizeof(device->region));
+	locks_init(device);
+	iommu_init(vfio, device);
+	pci_config_init(&device->config, device->model);
+	device->next = NULL;
+	*link = device;
+	vfio->device_count++;
+	return 0;
+}
+
+void vfio_remove_device(struct vfio *vfio, struct vfio_device *device)
+{
+	struct vfio_device **link = &vfio->devices;
+
+	while (*link != device)
+		link = &(*link)->next;
+	*link = device->next;
+	vfio->device_count--;
+	group_remove_empty(vfio, device->group);
+	irqs_fini(&device->irqs);
+	dma_fini(&device->dma);
+	iommu_device_fini(&device->iommu);
+	pthread_cond_destroy(&device->given_back);
+	pthread_mutex_destroy(&device->model_lock);
+	pthread_mutex_destroy(&device->lock);
+}
+
+/* Has it no descriptor any more, or not even a reference? */
+static bool is_going(const struct device_file *user)
+{
+	return atomic_load(&user->closed) || !atomic_load(&user->file.refs);
+}
+
+void device_settle(struct vfio_device *device)
+{
+	struct timespec end;
+
+	if (!device->user || !is_going(device->user))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += PATIENCE_S;
+	while (device->user && is_going(device->user))
+		if (pthread_cond_timedwait(&device->given_back, &device->lock, &end))
+			return;
+}
+
+void group_settle(struct vfio *vfio, const struct vfio_group *group)
+{
+	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
+		if (device->group != group)
+			continue;
+		pthread_mutex_lock(&device->lock);
+		device_settle(device);
+		pthread_mutex_unlock(&device->lock);
+	}
+}
