@@ -110,6 +110,9 @@ int vfio_group_open(struct vfio *vfio, struct vfio_group *group, struct file **f
 /* Opens /dev/vfio/devices/vfioN: -ENOMEM. */
 int vfio_cdev_open(struct vfio *vfio, struct vfio_device *device, struct file **file);
 
+/* Brings what configuration space says of interrupts up to date, before it is looked at. With model_lock held. */
+void vfio_device_refresh_config(struct vfio_device *device);
+
 /* PCI_COMMAND as it is now. From any thread. */
 static inline uint16_t vfio_device_command(const struct vfio_device *device)
 {

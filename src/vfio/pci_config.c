@@ -143,7 +143,7 @@ static void fill_msi(struct pci_config *config, unsigned vectors)
 
 	config->msi = MSI_AT;
 	set16(config->byte, MSI_AT + PCI_MSI_CONTROL, 0x0080 | power << 1);
-	set16(config->writable, MSI_AT + PCI_MSI_CONTROL, 0x0071);
+	set16(config->writable, MSI_AT + PCI_MSI_CONTROL, 0x0070); /* VFIO enables it */
 	set32(config->writable, MSI_AT + 4, 0xfffffffc);
 	set32(config->writable, MSI_AT + 8, 0xffffffff);
 	set16(config->writable, MSI_AT + 12, 0xffff);
@@ -173,7 +173,8 @@ static void fill_express(struct pci_config *config, const struct iommuse_model *
 	set32(byte, EXPRESS_AT + 0x0c, 0x00400083); /* link capabilities: ASPM optionality, x8, 8 GT/s */
 	set16(byte, EXPRESS_AT + 0x10, 0x0040);     /* link control: common clock */
 	set16(byte, EXPRESS_AT + 0x12, 0x1083);     /* link status: slot clock, x8, 8 GT/s */
-	set32(byte, EXPRESS_AT + 0x24, 0x0000001f); /* completion timeouts of all ranges, can be disabled */
+	/* Completion timeouts of all ranges, can be disabled; prefixes, as PASIDs need them. */
+	set32(byte, EXPRESS_AT + 0x24, 0x0000001fU | (model->pasid_bits ? 0x00600000U : 0));
 	set16(config->writable, EXPRESS_AT + 0x28, 0x001f);
 	set32(byte, EXPRESS_AT + 0x2c, 0x0000000e); /* 2.5, 5 and 8 GT/s */
 	set16(byte, EXPRESS_AT + 0x30, 0x0003);     /* target: 8 GT/s */
