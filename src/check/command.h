@@ -18,6 +18,7 @@ enum field_kind {
 	OBJECT, /* an id that may be of several kinds of objects */
 	ENUM,
 	FLAGS,
+	TEXT, /* all that is known of the argument, up to a zero */
 };
 
 enum field_place {
@@ -66,7 +67,8 @@ struct command {
 	}
 
 extern const struct command iommufd_commands[];
-extern const struct command vfio_commands[];
+extern const struct command vfio_commands[];   /* of a container */
+extern const struct command device_commands[]; /* of VFIO groups and devices */
 
 /* What is read from event queues and written to them: the first record. number: enum iommufd_object_type. */
 extern const struct command read_records[];

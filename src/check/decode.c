@@ -40,10 +40,14 @@ static const struct command *find(const struct command *commands, uint32_t numbe
 	return NULL;
 }
 
-static const struct command *find_command(uint32_t number)
+static const struct command *find_command(const struct event *event)
 {
-	const struct command *command = find(iommufd_commands, number);
+	const uint32_t number = event->call.cmd;
+	const struct command *command;
 
+	if (event->type == EVENT_DEVICE_CALL)
+		return find(device_commands, number);
+	command = find(iommufd_commands, number);
 	return command ? command : find(vfio_commands, number);
 }
 
@@ -95,6 +99,8 @@ static void add_value(struct line *line, const struct field *field, uint64_t val
 	case FLAGS:
 		add_flags(line, value, field->names);
 		return;
+	case TEXT:
+		return;
 	}
 }
 
@@ -123,6 +129,12 @@ static void add_field(const struct call *call, const struct field *field, uint64
 	if (!speaks_for_itself(field, value))
 		line_add(call->line, "%s=", name);
 	add_value(call->line, field, value);
+}
+
+static void add_text(const struct call *call, const struct field *field)
+{
+	if (call->size)
+		line_add(call->line, " %s=%.*s", field->name, (int)call->size, (const char *)call->arg);
 }
 
 static bool is_shown(const struct call *call, const struct field *field, bool after, bool answered)
@@ -160,7 +172,9 @@ static void add_fields(const struct call *call, bool after, bool answered)
 	for (; field && field->name; field++) {
 		uint64_t value;
 
-		if (!read_number(call, field->offset, field->size, &value))
+		if (field->kind == TEXT && !after)
+			add_text(call, field);
+		if (field->kind == TEXT || !read_number(call, field->offset, field->size, &value))
 			continue;
 		if (is_shown(call, field, after, answered) && (value || !field->not_zero))
 			add_field(call, field, value);
@@ -189,10 +203,11 @@ static void add_result(struct line *line, int64_t result)
 /* The command's name and argument; of the test command it goes on with the op. */
 static void add_head(struct call *call, const struct event *event)
 {
-	uint32_t cmd = event->call.cmd;
+	const uint32_t cmd = event->call.cmd;
+	const bool test = event->type == EVENT_CALL && cmd == IOMMU_TEST_CMD;
 	uint64_t op;
 
-	if (cmd == IOMMU_TEST_CMD && read_number(call, offsetof(struct iommu_test_cmd, op), sizeof(uint32_t), &op)) {
+	if (test && read_number(call, offsetof(struct iommu_test_cmd, op), sizeof(uint32_t), &op)) {
 		line_add(call->line, "TEST_CMD ");
 		call->command = find(test_ops, (uint32_t)op);
 		if (!call->command)
@@ -201,9 +216,9 @@ static void add_head(struct call *call, const struct event *event)
 			line_add(call->line, "%s", call->command->name);
 		return;
 	}
-	call->command = find_command(cmd);
+	call->command = find_command(event);
 	if (!call->command) {
-		if (cmd == IOMMU_TEST_CMD)
+		if (test)
 			line_add(call->line, "TEST_CMD");
 		else
 			line_add(call->line, "ioctl 0x%" PRIx32, cmd);

@@ -11,7 +11,8 @@ struct line;
 /* What the id of an object is, as "ioas", or NULL where nobody knows. */
 typedef const char *decode_kind(void *context, uint32_t id);
 
-/* Appends an EVENT_CALL: "IOAS_MAP ioas=1 READABLE va=0x7f1200000000 length=4 KiB -> 0 iova=0x1000". */
+/* Appends an EVENT_CALL or EVENT_DEVICE_CALL: "IOAS_MAP ioas=1 READABLE va=0x7f1200000000 length=4 KiB -> 0
+ * iova=0x1000". */
 void decode_call(struct line *line, const struct event *event, decode_kind *kind, void *context);
 
 /* Appends an EVENT_READ or EVENT_WRITE: "read fault=5 -> 40 device=3 perm=WRITE addr=0x1000 grpid=1 cookie=1". */

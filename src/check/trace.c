@@ -10,7 +10,7 @@
 #include "base/line.h"
 #include "base/range_map.h"
 #include "check/decode.h"
-#include "hwpt/device.h"
+#include "check/fault.h"
 #include "iommufd/object.h"
 
 #include <errno.h>
@@ -348,36 +348,12 @@ static void show_attach(struct trace *trace, const struct traced_file *file, con
 	show(trace, &line);
 }
 
-static const char *reason_of(uint32_t reason)
-{
-	switch (reason) {
-	case DMA_FAULT_NO_DOMAIN:
-		return "nothing is attached";
-	case DMA_FAULT_NOT_MAPPED:
-		return "not mapped";
-	case DMA_FAULT_READ_ONLY:
-		return "mapped for reading only";
-	case DMA_FAULT_WRITE_ONLY:
-		return "mapped for writing only";
-	case DMA_FAULT_MEMORY:
-		return "the memory behind it is gone";
-	default:
-		return "no reason is known";
-	}
-}
-
 static void show_dma_fault(struct trace *trace, const struct event *event)
 {
-	const int limit = sizeof(event->dma.device);
 	struct line line;
 
 	begin(&line, event->pid, event->tid);
-	line_add(&line, "%.*s", limit, event->dma.device);
-	if (event->dma.pasid)
-		line_add(&line, " PASID %" PRIu32, event->dma.pasid);
-	line_add(&line, ": DMA %s of ", event->dma.access == DMA_WRITE ? "write" : "read");
-	line_add_bytes(&line, event->dma.length);
-	line_add(&line, " at %#" PRIx64 " was blocked: %s", event->dma.iova, reason_of(event->dma.reason));
+	fault_describe(&line, event);
 	show(trace, &line);
 }
 
@@ -442,6 +418,7 @@ void trace_event(void *context, const struct event *event, uint64_t lost)
 			file_free(range_map_remove(&trace->files, event->file));
 		return;
 	case EVENT_CALL:
+	case EVENT_DEVICE_CALL:
 		show_call(trace, file, event);
 		if (file && event->fd >= 0)
 			file->fd = event->fd;

@@ -3,6 +3,7 @@
 
 #include "base/event.h"
 #include "base/log.h"
+#include "check/fault.h"
 #include "check/trace.h"
 #include "client/holds.h"
 #include "supervisor/guard.h"
@@ -39,9 +40,9 @@ struct server {
 	struct supervisor s;
 	const struct launch_options *options;
 	struct program program;
-	struct tree tree;    /* that programs see below /sys; without a root: nothing */
-	struct trace *trace; /* NULL: nobody wants to see */
-	int channel;         /* to the launcher */
+	struct trace *trace;      /* NULL: nobody wants to see */
+	struct fault_log *faults; /* NULL: there are no devices */
+	int channel;              /* to the launcher */
 	int signals;
 	bool ended; /* the program has, and the launcher knows */
 	bool gone;  /* nothing runs any more */
@@ -100,10 +101,12 @@ static int drain_and_drop(struct supervisor *s)
 /* What happened so far is shown before the launcher returns, if somebody reads it. */
 static void show_events(struct server *server)
 {
-	if (!server->trace)
-		return;
-	trace_hurry(server->trace);
-	event_stream_flush(server->s.events);
+	if (server->trace)
+		trace_hurry(server->trace);
+	if (server->s.events)
+		event_stream_flush(server->s.events);
+	if (server->faults)
+		fault_log_settle(server->faults);
 }
 
 /* From now on nobody waits for our output, and whoever reads the program's shall see its end. */
@@ -364,11 +367,24 @@ static int start_program(struct server *server, struct program_start *start)
 	return 0;
 }
 
+static bool has_devices(const struct launch_options *options)
+{
+	return options->devices && options->devices[0];
+}
+
 static int start_trace(struct server *server)
 {
 	int err = trace_new(STDERR_FILENO, &server->trace);
 
 	return err ? err : event_stream_listen(server->s.events, trace_event, server->trace);
+}
+
+static int start_fault_log(struct server *server)
+{
+	server->faults = fault_log_new(STDERR_FILENO);
+	if (!server->faults)
+		return -ENOMEM;
+	return event_stream_listen_to(server->s.events, EVENT_DMA_FAULT, fault_log_event, server->faults);
 }
 
 static int start_to_serve(struct server *server)
@@ -385,8 +401,10 @@ static int start_to_serve(struct server *server)
 	err = processes_new(&s->processes);
 	if (!err)
 		err = standins_new(s, overlay_take_tree(s->overlay), &s->standins);
-	if (!err && s->events)
+	if (!err && server->options->verbose)
 		err = start_trace(server);
+	if (!err && has_devices(server->options))
+		err = start_fault_log(server);
 	if (!err)
 		err = pool_start(s);
 	return err;
@@ -409,7 +427,7 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 	}
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	err = set_up_process(&server);
-	if (!err && options->verbose)
+	if (!err && (options->verbose || has_devices(options)))
 		err = event_stream_new(&s->events);
 	if (err) {
 		log_error(err, "the supervisor cannot start");
