@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +17,11 @@
 #define RESERVED UINT64_C(4)
 #define ONE_CALL UINT64_C(256)
 #define CALLS(w) ((w) / ONE_CALL)
+
+/* Values of file.descriptors: the count in its upper bits. */
+#define FILE_OPENED 1U /* it has had one */
+#define FILE_ONE    2U
+#define FILE_CLOSED UINT_MAX /* for good */
 
 int fd_table_init(struct fd_table *table, struct system *system)
 {
@@ -78,11 +84,32 @@ void fd_table_unreserve(struct fd_table *table, int fd)
 	close(fd);
 }
 
+int fd_table_hold(struct file *file)
+{
+	unsigned count = atomic_load_explicit(&file->descriptors, memory_order_relaxed);
+
+	do {
+		if (count == FILE_CLOSED)
+			return -ENOENT;
+	} while (!atomic_compare_exchange_weak_explicit(&file->descriptors, &count, count + FILE_ONE,
+							memory_order_relaxed, memory_order_relaxed));
+	return 0;
+}
+
+/* What nobody ever had a descriptor of is not closed. */
+void fd_table_release(struct fd_table *table, struct file *file)
+{
+	unsigned last = atomic_fetch_sub_explicit(&file->descriptors, FILE_ONE, memory_order_acq_rel) - FILE_ONE;
+
+	if (last == FILE_OPENED && atomic_compare_exchange_strong(&file->descriptors, &last, FILE_CLOSED))
+		system_closed(table->system, file_get(file));
+}
+
 void fd_table_install(struct fd_table *table, int fd, struct file *file, int o_flags)
 {
 	struct fd_slot *slot = find_slot(table, fd);
 
-	atomic_fetch_add_explicit(&file->descriptors, 1, memory_order_relaxed);
+	atomic_fetch_or_explicit(&file->descriptors, FILE_OPENED, memory_order_relaxed);
 	slot->file = file;
 	slot->o_flags = o_flags;
 	atomic_store_explicit(&slot->word, OPEN, memory_order_release);
@@ -111,10 +138,8 @@ static void give_back(struct fd_table *table, int fd, struct fd_slot *slot)
 
 	atomic_store_explicit(&slot->word, FREE, memory_order_release);
 	close(fd);
-	if (atomic_fetch_sub_explicit(&file->descriptors, 1, memory_order_acq_rel) == 1)
-		system_closed(table->system, file);
-	else
-		file_put(file);
+	fd_table_release(table, file);
+	file_put(file);
 }
 
 void fd_table_leave(struct fd_table *table, int fd, struct fd_slot *slot)

@@ -41,7 +41,12 @@ void fd_table_fini(struct fd_table *table);
 int fd_table_reserve(struct fd_table *table);
 void fd_table_unreserve(struct fd_table *table, int fd);
 
-/* Opens a reserved number for a file, whose reference it consumes. */
+/* Keeps a file open for a descriptor that it is going to have; fd_table_release() takes that back. Returns 0; -ENOENT:
+ * its last one has been closed. */
+int fd_table_hold(struct file *file);
+void fd_table_release(struct fd_table *table, struct file *file);
+
+/* Opens a reserved number for a file that is held, whose reference it consumes. */
 void fd_table_install(struct fd_table *table, int fd, struct file *file, int o_flags);
 
 /* Enters the slot behind fd; NULL where none is open. fd_table_leave() follows. */

@@ -41,9 +41,14 @@ static int owned_file(void *context, int fd, struct file **file)
 static int reserve_fd(void *context, struct file *file)
 {
 	struct iommuse *system = context;
+	int fd = fd_table_hold(file);
 
-	(void)file;
-	return fd_table_reserve(&system->fds);
+	if (fd)
+		return fd;
+	fd = fd_table_reserve(&system->fds);
+	if (fd < 0)
+		fd_table_release(&system->fds, file);
+	return fd;
 }
 
 static int install_fd(void *context, int fd, struct file *file, int o_flags)
@@ -58,8 +63,8 @@ static void unreserve_fd(void *context, int fd, struct file *file)
 {
 	struct iommuse *system = context;
 
-	(void)file;
 	fd_table_unreserve(&system->fds, fd);
+	fd_table_release(&system->fds, file);
 }
 
 static const struct local_files owned_files = {
@@ -156,6 +161,7 @@ int iommuse_open(struct iommuse *system, const char *path, int flags)
 		fd_table_unreserve(&system->fds, fd);
 		return rc;
 	}
+	(void)fd_table_hold(file); /* nobody has closed what nobody has */
 	fd_table_install(&system->fds, fd, file, flags);
 	return fd;
 }
