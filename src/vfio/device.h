@@ -86,6 +86,7 @@ struct vfio {
 	struct vfio_group *groups;     /* ascending */
 	struct vfio_device *devices;   /* in the order they were added */
 	unsigned device_count;
+	struct pci_window window; /* addresses of their BARs */
 };
 
 void vfio_init(struct vfio *vfio, struct iommufd_config *config);

@@ -97,11 +97,12 @@ void device_stop(struct vfio_device *device)
 	put_regions(region);
 }
 
-/* Configuration space and interrupts stay what they are, as Linux saves and restores them around a reset. */
+/* Interrupts stay what they are, as most of configuration space does. */
 void device_reset_now(struct vfio_device *device)
 {
 	pthread_mutex_lock(&device->model_lock);
 	clear_memory(device);
+	pci_config_restore(&device->config);
 	device->model->reset(device->state);
 	pthread_mutex_unlock(&device->model_lock);
 }

@@ -143,6 +143,7 @@ int vfio_add_device(struct vfio *vfio, struct vfio_device *device, uint32_t grou
 	locks_init(device);
 	iommu_init(vfio, device);
 	pci_config_init(&device->config, device->model);
+	pci_config_place(&device->config, device->model, &vfio->window);
 	device->next = NULL;
 	*link = device;
 	vfio->device_count++;
