@@ -143,6 +143,7 @@ void irq_enable(struct vfio_device *device, int mode, uint32_t vectors)
 	irqs->mode = mode;
 	irqs->enabled = vectors;
 	irqs->masked = intx_disabled(device);
+	fire_intx(device);
 	pthread_mutex_unlock(&irqs->lock);
 	show_mode(device, mode, vectors);
 }
@@ -175,11 +176,13 @@ void irqs_disable(struct vfio_device *device)
 	struct eventfd *error, *request;
 
 	irq_disable(device);
+	pthread_mutex_lock(&device->model_lock);
+	irq_set_intx(device, false);
+	pthread_mutex_unlock(&device->model_lock);
 	pthread_mutex_lock(&irqs->lock);
 	error = irqs->error;
 	request = irqs->request;
 	irqs->error = irqs->request = NULL;
-	irqs->asserted = false;
 	pthread_mutex_unlock(&irqs->lock);
 	eventfd_free(error);
 	eventfd_free(request);
