@@ -45,7 +45,8 @@ struct vfio_group {
 
 /* What the floor above does for a device. Called with device.lock held. */
 struct vfio_device_hooks {
-	void (*opened)(struct vfio_device *device);  /* its memory is there, it was reset: the model may be polled */
+	/* Its memory is there, it was reset: the model may be polled. Returns 0, or -EAGAIN: then it is not open. */
+	int (*opened)(struct vfio_device *device);
 	void (*closing)(struct vfio_device *device); /* returns when no callback runs or will run but reset */
 	void (*kick)(struct vfio_device *device);    /* something was written: poll soon. From any thread. */
 };
