@@ -145,7 +145,7 @@ enum dma_fault_reason {
 	DMA_FAULT_READ_ONLY,
 	DMA_FAULT_WRITE_ONLY,
 	DMA_FAULT_MEMORY,     /* mapped, but the memory behind it is gone */
-	DMA_FAULT_BUS_MASTER, /* the driver has not let the device do DMA (PCI command register) */
+	DMA_FAULT_BUS_MASTER, /* the device may not do DMA; not the IOMMU's reason */
 };
 
 struct dma_fault {
@@ -248,6 +248,9 @@ void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t l
  */
 int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault);
 int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault);
+
+/* Announces DMA that was blocked before it reached the IOMMU; length: of what is not transferred. */
+void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
 
 /* The same for scattered IOVAs (iov_base is the IOVA), to or from one buffer. */
 int dma_readv(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, void *to, struct dma_fault *fault);
