@@ -7,6 +7,7 @@
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
 #include "supervisor/remote_mm.h"
+#include "supervisor/shadow.h"
 #include "supervisor/share.h"
 #include "supervisor/standin.h"
 
@@ -59,6 +60,10 @@ static const struct trapped trapped_calls[] = {
 	{__NR_faccessat, NO_FD, call_faccessat},
 	{__NR_faccessat2, NO_FD, call_faccessat},
 	{__NR_readlinkat, NO_FD, call_readlinkat},
+	{__NR_getxattr, NO_FD, call_xattr},
+	{__NR_lgetxattr, NO_FD, call_xattr},
+	{__NR_listxattr, NO_FD, call_xattr},
+	{__NR_llistxattr, NO_FD, call_xattr},
 #ifdef __NR_open
 	{__NR_fork, NO_FD, call_fork},
 	{__NR_open, NO_FD, call_open},
@@ -195,6 +200,8 @@ static bool handle_once(struct supervisor *s, const struct notification *n, cons
 		return false;
 	}
 	result = t->handler(&call);
+	if (result == CALL_CONTINUE && s->shadow)
+		result = shadow_call(&call);
 	mm = s->pin == PIN_SHARE ? remote_call_mm(&call) : NULL;
 	share = mm ? remote_mm_share(mm) : NULL;
 	if (share)

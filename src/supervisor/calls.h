@@ -17,7 +17,7 @@ typedef int64_t call_handler(struct call *call);
 
 call_handler call_open, call_openat, call_openat2, call_creat; /* calls_open.c */
 call_handler call_stat, call_lstat, call_newfstatat, call_statx, call_access, call_faccessat, call_readlink,
-	call_readlinkat, call_fstat; /* calls_stat.c */
+	call_readlinkat, call_xattr, call_fstat; /* calls_stat.c */
 call_handler call_ioctl, call_mmap, call_transfer, call_vector, call_exec, call_fork,
 	call_credentials;                                                 /* calls_file.c */
 call_handler call_ftruncate, call_fallocate, call_truncate, call_madvise; /* cut.c */

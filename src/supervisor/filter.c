@@ -156,6 +156,10 @@ static void trap_paths(struct program *p, bool all)
 	trap(p, __NR_faccessat);
 	trap(p, __NR_faccessat2);
 	trap(p, __NR_readlinkat);
+	trap(p, __NR_getxattr);
+	trap(p, __NR_lgetxattr);
+	trap(p, __NR_listxattr);
+	trap(p, __NR_llistxattr);
 #ifdef __NR_stat
 	trap(p, __NR_stat);
 	trap(p, __NR_lstat);

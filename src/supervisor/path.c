@@ -11,6 +11,7 @@
 #include "supervisor/path.h"
 
 #include "supervisor/remote.h"
+#include "supervisor/shadow.h"
 #include "system/system.h"
 
 #include <ctype.h>
@@ -103,6 +104,7 @@ static bool real_name(const struct call *call, int dir, char *out)
 	if (n <= 0 || name[0] != '/')
 		return false;
 	name[n] = '\0';
+	shadow_name(call->supervisor->shadow, name);
 	snprintf(link, sizeof(link), "/proc/%d", (int)getpid());
 	name_client(call, link, n == 1 ? "" : name, out);
 	return true;

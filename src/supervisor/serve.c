@@ -13,6 +13,7 @@
 #include "supervisor/pool.h"
 #include "supervisor/process.h"
 #include "supervisor/program.h"
+#include "supervisor/shadow.h"
 #include "supervisor/standin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/sysfs.h"
@@ -318,6 +319,24 @@ static int describe_devices(struct server *server)
 	return tree->error;
 }
 
+/* Where no namespace shows the devices. */
+static int make_shadow(struct server *server)
+{
+	struct supervisor *s = &server->s;
+	mode_t mask;
+	int err;
+
+	if (!s->trap_paths || !server->tree.root)
+		return 0;
+	sysfs_describe_nodes(&server->tree, system_nodes(s->system));
+	mask = umask(0);
+	err = shadow_new(&server->tree, &s->shadow);
+	umask(mask);
+	if (err)
+		log_error(err, "cannot make files for what programs shall see below /sys");
+	return err;
+}
+
 static int set_up_overlay(struct server *server)
 {
 	struct supervisor *s = &server->s;
@@ -339,7 +358,7 @@ static int set_up_overlay(struct server *server)
 	}
 	s->trap_paths = overlay_traps(s->overlay);
 	s->user_namespace = overlay_has_user_namespace(s->overlay);
-	return 0;
+	return make_shadow(server);
 }
 
 static int start_program(struct server *server, struct program_start *start)
@@ -452,9 +471,13 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 		goto out_report;
 	}
 	run(&server);
+	if (s->shadow)
+		shadow_free(s->shadow);
 	return 0;
 
 out_report:
+	if (s->shadow)
+		shadow_free(s->shadow);
 	report(&server, REPORT_FAILED, EXIT_OWN_FAILURE);
 	return EXIT_OWN_FAILURE;
 }

@@ -23,6 +23,7 @@ struct event_stream;
 struct file;
 struct holds;
 struct node;
+struct shadow;
 struct supervisor;
 struct system;
 
@@ -58,6 +59,7 @@ struct supervisor {
 	pthread_mutex_t reaping; /* held by who waits for children, or for what it traces */
 
 	struct overlay *overlay;
+	struct shadow *shadow; /* what programs see although it is not there; NULL: nothing */
 	struct system *system;
 	struct event_stream *events; /* NULL: nobody listens */
 	struct standins *standins;

@@ -184,3 +184,18 @@ void sysfs_describe(struct tree *tree, const struct sysfs_config *config)
 	for (const struct vfio_device *device = config->vfio->devices; device; device = device->next)
 		describe_device(tree, config, device);
 }
+
+void sysfs_describe_nodes(struct tree *tree, const struct node *nodes)
+{
+	char path[PATH_ROOM];
+
+	for (; nodes->path; nodes++) {
+		char *slash;
+
+		snprintf(path, sizeof(path), "%s", nodes->path);
+		slash = strrchr(path, '/');
+		*slash = '\0';
+		if (strcmp(path, "/dev") != 0)
+			tree_file(tree, whole_dir(tree, path), slash + 1, nodes->mode, "", 0);
+	}
+}

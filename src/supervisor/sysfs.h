@@ -21,6 +21,9 @@ struct sysfs_config {
 /* Adds it to a tree; what fails, the tree remembers. */
 void sysfs_describe(struct tree *tree, const struct sysfs_config *config);
 
+/* Adds the directory of VFIO's nodes, for listings. */
+void sysfs_describe_nodes(struct tree *tree, const struct node *nodes);
+
 /* sysfs_pci.c: adds the attributes of a PCI device to its directory. */
 void sysfs_pci_attributes(struct tree *tree, struct tree_entry *dir, const struct vfio_device *device);
 

@@ -237,7 +237,7 @@ int tree_lay(const struct tree_entry *dir, int new, int old, tree_show *show)
 {
 	int err = 0;
 
-	if (old >= 0 && !dir->whole)
+	if (old >= 0 && !dir->whole && !dir->real)
 		show_old(dir, new, old, show);
 	for (const struct tree_entry *entry = dir->first; entry && !err; entry = entry->next) {
 		if (entry->kind == TREE_DIR)

@@ -60,7 +60,8 @@ typedef void tree_show(int old, int new, const char *name);
 
 /*
  * Fills the directory behind the descriptor new with what a directory of the tree has, and, by show, with what the
- * machine's directory behind old has besides, old -1: nothing. umask must be 0. Returns 0 or -errno.
+ * machine's directory behind old has besides, unless the listing of that is right (real); old -1: nothing. umask must
+ * be 0. Returns 0 or -errno.
  */
 int tree_lay(const struct tree_entry *dir, int new, int old, tree_show *show);
 
