@@ -220,7 +220,7 @@ enum {
 	CHANCMP = 0x98,
 	CHANERR = 0xa8,
 };
-enum { MASTER_INTERRUPT_ENABLE = 1, INTERRUPT_REARM = 1, ANY_ERROR_ABORT = 8, ERROR_COMPLETION = 4, RESET = 0x20 };
+enum { MASTER_INTERRUPT_ENABLE = 1, INTERRUPT_REARM = 1, ON_ERROR = 0x1c, RESET = 0x20 };
 enum { UPDATE_COMPLETION = 8, PCI_COMMAND = 4, MEMORY_AND_MASTER = 6 };
 
 static volatile uint16_t *reg16(const struct engine *e, unsigned offset)
@@ -276,7 +276,7 @@ long engine_restart(struct engine *e)
 	e->given = 0;
 	*reg64(e, CHANCMP) = e->iova + offsetof(struct engine_memory, completion);
 	*reg64(e, CHAINADDR) = e->iova;
-	*reg16(e, CHANCTRL) = ANY_ERROR_ABORT | ERROR_COMPLETION;
+	*reg16(e, CHANCTRL) = ON_ERROR;
 	return 0;
 }
 
@@ -309,7 +309,7 @@ void engine_end(struct engine *e)
 
 void engine_interrupts(struct engine *e)
 {
-	*reg16(e, CHANCTRL) = ANY_ERROR_ABORT | ERROR_COMPLETION | INTERRUPT_REARM;
+	*reg16(e, CHANCTRL) = ON_ERROR | INTERRUPT_REARM;
 	e->rig->bar[INTRCTRL] = MASTER_INTERRUPT_ENABLE;
 }
 
@@ -337,7 +337,7 @@ long engine_wait(struct engine *e)
 	uint64_t start = monotonic_ns();
 
 	while ((e->memory->completion & ~UINT64_C(0x3f)) != last_given(e)) {
-		if (engine_status(e) == CHANNEL_HALTED)
+		if (engine_status(e) == CHANNEL_HALTED && engine_error(e)) /* it is halted after a reset, too */
 			return -EIO;
 		if (!have_patience(start))
 			return -ETIMEDOUT;
