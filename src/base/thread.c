@@ -2,14 +2,18 @@
 #include "base/thread.h"
 
 #include <signal.h>
+#include <stddef.h>
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *context)
 {
-	sigset_t all, old;
+	static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	sigset_t blocked, old;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
+	sigfillset(&blocked);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		sigdelset(&blocked, own[i]);
+	pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	error = pthread_create(thread, NULL, run, context);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!error)
