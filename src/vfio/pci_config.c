@@ -7,43 +7,13 @@
 
 #include <string.h>
 
-/* Header of type 0 */
-#define VENDOR           0x00U
-#define DEVICE           0x02U
-#define REVISION         0x08U
-#define CLASS            0x09U
-#define CACHE_LINE       0x0cU
-#define BAR              0x10U
-#define SUBSYSTEM_VENDOR 0x2cU
-#define SUBSYSTEM        0x2eU
-#define CAPABILITIES     0x34U
-#define INTERRUPT_LINE   0x3cU
-#define INTERRUPT_PIN    0x3dU
+#define CACHE_LINE_DWORDS 16U
 
-#define COMMAND_PARITY      0x0040U
-#define COMMAND_SERR        0x0100U
-#define STATUS_CAPABILITIES 0x0010U
-#define BAR_WIDE            0x4U
-#define BAR_PREFETCHABLE    0x8U
-#define CACHE_LINE_DWORDS   16U
-
-/* Where capabilities are, and which they are. */
+/* Where capabilities are. */
 #define PM_AT      0x40U
 #define MSI_AT     0x50U
 #define MSIX_AT    0x60U
 #define EXPRESS_AT 0x70U
-
-#define PM_ID      0x01U
-#define MSI_ID     0x05U
-#define EXPRESS_ID 0x10U
-#define MSIX_ID    0x11U
-
-/* Extended ones */
-#define EXTENDED_AT 0x100U
-
-#define ATS_ID   0x0fU
-#define PRI_ID   0x13U
-#define PASID_ID 0x1bU
 
 #define WINDOW_LOW       0xc0000000U
 #define WINDOW_LOW_LAST  0xfdffffffU
@@ -69,14 +39,15 @@ static void set32(uint8_t *bytes, unsigned offset, uint32_t value)
 
 static uint32_t bar_bits(const struct iommuse_bar *bar)
 {
-	return (bar->wide ? BAR_WIDE : 0) | (bar->prefetchable ? BAR_PREFETCHABLE : 0);
+	return (bar->wide ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0U) |
+	       (bar->prefetchable ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0U);
 }
 
 static void fill_bars(struct pci_config *config, const struct iommuse_model *model)
 {
 	for (unsigned i = 0; i < IOMMUSE_BARS; i++) {
 		const struct iommuse_bar *bar = &model->bar[i];
-		const unsigned at = BAR + 4 * i;
+		const unsigned at = PCI_BASE_ADDRESS_0 + 4 * i;
 
 		if (!bar->size)
 			continue;
@@ -101,21 +72,20 @@ static void fill_header(struct pci_config *config, const struct iommuse_model *m
 {
 	uint8_t *byte = config->byte;
 
-	set16(byte, VENDOR, model->vendor);
-	set16(byte, DEVICE, model->device);
-	set16(byte, PCI_COMMAND_REGISTER, has_bars(model) ? PCI_COMMAND_MEMORY_SPACE : 0);
-	set16(config->writable, PCI_COMMAND_REGISTER,
-	      PCI_COMMAND_MEMORY_SPACE | PCI_COMMAND_BUS_MASTER | COMMAND_PARITY | COMMAND_SERR | PCI_COMMAND_NO_INTX);
-	set16(byte, PCI_STATUS_REGISTER, STATUS_CAPABILITIES);
-	set8(byte, REVISION, model->revision);
-	set8(byte, CLASS, model->class_code);
-	set16(byte, CLASS + 1, model->class_code >> 8);
-	set8(byte, CACHE_LINE, CACHE_LINE_DWORDS);
-	set8(config->writable, CACHE_LINE, 0xff);
-	set16(byte, SUBSYSTEM_VENDOR, model->subsystem_vendor);
-	set16(byte, SUBSYSTEM, model->subsystem_device);
-	set8(config->writable, INTERRUPT_LINE, 0xff);
-	set8(byte, INTERRUPT_PIN, model->intx ? 1 : 0);
+	set16(byte, PCI_VENDOR_ID, model->vendor);
+	set16(byte, PCI_DEVICE_ID, model->device);
+	set16(byte, PCI_COMMAND, has_bars(model) ? PCI_COMMAND_MEMORY : 0);
+	set16(config->writable, PCI_COMMAND,
+	      PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
+		      PCI_COMMAND_INTX_DISABLE);
+	set16(byte, PCI_STATUS, PCI_STATUS_CAP_LIST);
+	set32(byte, PCI_CLASS_REVISION, model->class_code << 8 | model->revision);
+	set8(byte, PCI_CACHE_LINE_SIZE, CACHE_LINE_DWORDS);
+	set8(config->writable, PCI_CACHE_LINE_SIZE, 0xff);
+	set16(byte, PCI_SUBSYSTEM_VENDOR_ID, model->subsystem_vendor);
+	set16(byte, PCI_SUBSYSTEM_ID, model->subsystem_device);
+	set8(config->writable, PCI_INTERRUPT_LINE, 0xff);
+	set8(byte, PCI_INTERRUPT_PIN, model->intx ? 1 : 0);
 	fill_bars(config, model);
 }
 
@@ -123,83 +93,94 @@ static void fill_header(struct pci_config *config, const struct iommuse_model *m
 static void chain(struct pci_config *config, unsigned *link, unsigned at, unsigned id)
 {
 	set8(config->byte, *link, at);
-	set8(config->byte, at, id);
-	*link = at + 1;
+	set8(config->byte, at + PCI_CAP_LIST_ID, id);
+	*link = at + PCI_CAP_LIST_NEXT;
 }
 
 /* Version 3, states D0 and D3hot; what is set survives the way back. */
 static void fill_pm(struct pci_config *config)
 {
 	config->pm = PM_AT;
-	set16(config->byte, PM_AT + 2, 0x0003);
-	set16(config->byte, PM_AT + PCI_PM_CONTROL, 0x0008);
-	set16(config->writable, PM_AT + PCI_PM_CONTROL, PCI_PM_STATE);
+	set16(config->byte, PM_AT + PCI_PM_PMC, 3);
+	set16(config->byte, PM_AT + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+	set16(config->writable, PM_AT + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
 }
 
-/* Addresses of 64 bits, no masks. */
+/* Addresses of 64 bits, no masks. It is VFIO who enables it. */
 static void fill_msi(struct pci_config *config, unsigned vectors)
 {
 	const unsigned power = 31U - (unsigned)__builtin_clz(vectors);
 
 	config->msi = MSI_AT;
-	set16(config->byte, MSI_AT + PCI_MSI_CONTROL, 0x0080 | power << 1);
-	set16(config->writable, MSI_AT + PCI_MSI_CONTROL, 0x0070); /* VFIO enables it */
-	set32(config->writable, MSI_AT + 4, 0xfffffffc);
-	set32(config->writable, MSI_AT + 8, 0xffffffff);
-	set16(config->writable, MSI_AT + 12, 0xffff);
+	set16(config->byte, MSI_AT + PCI_MSI_FLAGS, PCI_MSI_FLAGS_64BIT | power << 1);
+	set16(config->writable, MSI_AT + PCI_MSI_FLAGS, PCI_MSI_FLAGS_QSIZE);
+	set32(config->writable, MSI_AT + PCI_MSI_ADDRESS_LO, ~3U);
+	set32(config->writable, MSI_AT + PCI_MSI_ADDRESS_HI, UINT32_MAX);
+	set16(config->writable, MSI_AT + PCI_MSI_DATA_64, 0xffff);
 }
 
 static void fill_msix(struct pci_config *config, const struct iommuse_model *model)
 {
 	config->msix = MSIX_AT;
-	set16(config->byte, MSIX_AT + PCI_MSIX_CONTROL, model->msix_vectors - 1U);
-	set32(config->byte, MSIX_AT + 4, model->msix_table | model->msix_bar);
-	set32(config->byte, MSIX_AT + 8, model->msix_pba | model->msix_bar);
+	set16(config->byte, MSIX_AT + PCI_MSIX_FLAGS, model->msix_vectors - 1U);
+	set32(config->byte, MSIX_AT + PCI_MSIX_TABLE, model->msix_table | model->msix_bar);
+	set32(config->byte, MSIX_AT + PCI_MSIX_PBA, model->msix_pba | model->msix_bar);
 }
 
-/* An endpoint of version 2, on a link of 8 lanes at 8 GT/s. */
+/* A link of 8 lanes at 8 GT/s. */
+static void fill_link(uint8_t *byte)
+{
+	set32(byte, EXPRESS_AT + PCI_EXP_LNKCAP, PCI_EXP_LNKCAP_SLS_8_0GB | 8U << 4 | 1U << 22);
+	set16(byte, EXPRESS_AT + PCI_EXP_LNKCTL, PCI_EXP_LNKCTL_CCC);
+	set16(byte, EXPRESS_AT + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_CLS_8_0GB | PCI_EXP_LNKSTA_NLW_X8 | PCI_EXP_LNKSTA_SLC);
+	set32(byte, EXPRESS_AT + PCI_EXP_LNKCAP2,
+	      PCI_EXP_LNKCAP2_SLS_2_5GB | PCI_EXP_LNKCAP2_SLS_5_0GB | PCI_EXP_LNKCAP2_SLS_8_0GB);
+	set16(byte, EXPRESS_AT + PCI_EXP_LNKCTL2, PCI_EXP_LNKCTL2_TLS_8_0GT);
+	set16(byte, EXPRESS_AT + PCI_EXP_LNKSTA2, 0x1e); /* equalized in all phases */
+}
+
+/* An endpoint, version 2, with payloads of 256 and reads of 512 bytes. */
 static void fill_express(struct pci_config *config, const struct iommuse_model *model)
 {
 	uint8_t *byte = config->byte;
-	/* Payloads of 256 bytes, extended tags, role based errors, and a reset if the model has one. */
-	const uint32_t capabilities = 0x00008021U | (model->reset ? 1U << 28 : 0);
 
 	config->express = EXPRESS_AT;
-	set16(byte, EXPRESS_AT + 2, 0x0002);
-	set32(byte, EXPRESS_AT + 4, capabilities);
-	/* Relaxed order, extended tags, no snoop, payloads of 256 and reads of 512 bytes. */
-	set16(byte, EXPRESS_AT + PCI_EXPRESS_CONTROL, 0x2930);
-	set16(config->writable, EXPRESS_AT + PCI_EXPRESS_CONTROL, 0x79ff);
-	set32(byte, EXPRESS_AT + 0x0c, 0x00400083); /* link capabilities: ASPM optionality, x8, 8 GT/s */
-	set16(byte, EXPRESS_AT + 0x10, 0x0040);     /* link control: common clock */
-	set16(byte, EXPRESS_AT + 0x12, 0x1083);     /* link status: slot clock, x8, 8 GT/s */
-	/* Completion timeouts of all ranges, can be disabled; prefixes, as PASIDs need them. */
-	set32(byte, EXPRESS_AT + 0x24, 0x0000001fU | (model->pasid_bits ? 0x00600000U : 0));
-	set16(config->writable, EXPRESS_AT + 0x28, 0x001f);
-	set32(byte, EXPRESS_AT + 0x2c, 0x0000000e); /* 2.5, 5 and 8 GT/s */
-	set16(byte, EXPRESS_AT + 0x30, 0x0003);     /* target: 8 GT/s */
-	set16(byte, EXPRESS_AT + 0x32, 0x001e);     /* equalized in all phases */
+	set16(byte, EXPRESS_AT + PCI_EXP_FLAGS, 2);
+	set32(byte, EXPRESS_AT + PCI_EXP_DEVCAP,
+	      1U | PCI_EXP_DEVCAP_EXT_TAG | PCI_EXP_DEVCAP_RBER | (model->reset ? PCI_EXP_DEVCAP_FLR : 0));
+	set16(byte, EXPRESS_AT + PCI_EXP_DEVCTL,
+	      PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD_256B | PCI_EXP_DEVCTL_EXT_TAG |
+		      PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B);
+	set16(config->writable, EXPRESS_AT + PCI_EXP_DEVCTL,
+	      0xffff & ~(PCI_EXP_DEVCTL_PHANTOM | PCI_EXP_DEVCTL_AUX_PME | PCI_EXP_DEVCTL_BCR_FLR));
+	/* Completion timeouts of all ranges; prefixes, as PASIDs need them. */
+	set32(byte, EXPRESS_AT + PCI_EXP_DEVCAP2,
+	      0xfU | PCI_EXP_DEVCAP2_COMP_TMOUT_DIS | (model->pasid_bits ? PCI_EXP_DEVCAP2_EE_PREFIX | 1U << 22 : 0));
+	set16(config->writable, EXPRESS_AT + PCI_EXP_DEVCTL2,
+	      PCI_EXP_DEVCTL2_COMP_TIMEOUT | PCI_EXP_DEVCTL2_COMP_TMOUT_DIS);
+	fill_link(byte);
 }
 
 static void fill_capabilities(struct pci_config *config, const struct iommuse_model *model)
 {
-	unsigned link = CAPABILITIES;
+	unsigned link = PCI_CAPABILITY_LIST;
 
-	chain(config, &link, PM_AT, PM_ID);
+	chain(config, &link, PM_AT, PCI_CAP_ID_PM);
 	fill_pm(config);
 	if (model->msi_vectors) {
-		chain(config, &link, MSI_AT, MSI_ID);
+		chain(config, &link, MSI_AT, PCI_CAP_ID_MSI);
 		fill_msi(config, model->msi_vectors);
 	}
 	if (model->msix_vectors) {
-		chain(config, &link, MSIX_AT, MSIX_ID);
+		chain(config, &link, MSIX_AT, PCI_CAP_ID_MSIX);
 		fill_msix(config, model);
 	}
-	chain(config, &link, EXPRESS_AT, EXPRESS_ID);
+	chain(config, &link, EXPRESS_AT, PCI_CAP_ID_EXP);
 	fill_express(config, model);
 }
 
-/* Adds an extended capability behind the one at *last (0: the first), length bytes long. Returns where it is. */
+/* Adds an extended capability at *end, length bytes long, behind the one at *last (0: the first). Returns where it is.
+ */
 static uint16_t extend(struct pci_config *config, unsigned *last, unsigned *end, unsigned id, unsigned length)
 {
 	const unsigned at = *end;
@@ -215,30 +196,30 @@ static uint16_t extend(struct pci_config *config, unsigned *last, unsigned *end,
 /* They are enabled, as by the driver of the IOMMU. */
 static void fill_extended(struct pci_config *config, const struct iommuse_model *model)
 {
-	unsigned last = 0, end = EXTENDED_AT;
+	unsigned last = 0, end = PCI_CFG_SPACE_SIZE;
 
 	if (model->pasid_bits || model->page_requests) {
-		config->ats = extend(config, &last, &end, ATS_ID, 8);
-		set16(config->byte, config->ats + 4U, 0x0020); /* requests are aligned to pages; a queue of 32 */
-		set16(config->byte, config->ats + 6U, 0x8000);
+		config->ats = extend(config, &last, &end, PCI_EXT_CAP_ID_ATS, PCI_EXT_CAP_ATS_SIZEOF);
+		set16(config->byte, config->ats + PCI_ATS_CAP, PCI_ATS_CAP_PAGE_ALIGNED);
+		set16(config->byte, config->ats + PCI_ATS_CTRL, PCI_ATS_CTRL_ENABLE);
 	}
 	if (model->page_requests) {
-		config->pri = extend(config, &last, &end, PRI_ID, 16);
-		set16(config->byte, config->pri + 4U, 0x0001);
-		set16(config->byte, config->pri + 6U, model->pasid_bits ? 0x8000 : 0);
-		set32(config->byte, config->pri + 8U, 32);
-		set32(config->byte, config->pri + 12U, 32);
+		config->pri = extend(config, &last, &end, PCI_EXT_CAP_ID_PRI, PCI_EXT_CAP_PRI_SIZEOF);
+		set16(config->byte, config->pri + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+		set16(config->byte, config->pri + PCI_PRI_STATUS, model->pasid_bits ? PCI_PRI_STATUS_PASID : 0);
+		set32(config->byte, config->pri + PCI_PRI_MAX_REQ, 32);
+		set32(config->byte, config->pri + PCI_PRI_ALLOC_REQ, 32);
 	}
 	if (model->pasid_bits) {
-		config->pasid = extend(config, &last, &end, PASID_ID, 8);
-		set16(config->byte, config->pasid + 4U, (unsigned)model->pasid_bits << 8);
-		set16(config->byte, config->pasid + 6U, 0x0001);
+		config->pasid = extend(config, &last, &end, PCI_EXT_CAP_ID_PASID, PCI_EXT_CAP_PASID_SIZEOF);
+		set16(config->byte, config->pasid + PCI_PASID_CAP, (unsigned)model->pasid_bits << 8);
+		set16(config->byte, config->pasid + PCI_PASID_CTRL, PCI_PASID_CTRL_ENABLE);
 	}
 }
 
 static void command_changed(struct pci_config *config)
 {
-	atomic_store_explicit(&config->command, (uint16_t)pci_config_read(config, PCI_COMMAND_REGISTER, 2),
+	atomic_store_explicit(&config->command, (uint16_t)pci_config_read(config, PCI_COMMAND, 2),
 			      memory_order_relaxed);
 }
 
@@ -286,7 +267,7 @@ void pci_config_place(struct pci_config *config, const struct iommuse_model *mod
 
 void pci_config_restore(struct pci_config *config)
 {
-	config->byte[config->pm + PCI_PM_CONTROL] &= (uint8_t)~PCI_PM_STATE;
+	config->byte[config->pm + PCI_PM_CTRL] &= (uint8_t)~PCI_PM_CTRL_STATE_MASK;
 }
 
 uint32_t pci_config_read(const struct pci_config *config, unsigned offset, unsigned n)
@@ -300,7 +281,7 @@ uint32_t pci_config_read(const struct pci_config *config, unsigned offset, unsig
 
 void pci_config_write(struct pci_config *config, unsigned offset, unsigned n, uint32_t value)
 {
-	uint8_t *power = &config->byte[config->pm + PCI_PM_CONTROL];
+	uint8_t *power = &config->byte[config->pm + PCI_PM_CTRL];
 	const uint8_t power_before = *power;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -311,8 +292,8 @@ void pci_config_write(struct pci_config *config, unsigned offset, unsigned n, ui
 		*byte = (uint8_t)((*byte & ~mask) | (written & mask));
 	}
 	/* There are no states between D0 and D3hot. */
-	if ((*power & PCI_PM_STATE) == 1 || (*power & PCI_PM_STATE) == 2)
+	if ((*power & PCI_PM_CTRL_STATE_MASK) == 1 || (*power & PCI_PM_CTRL_STATE_MASK) == 2)
 		*power = power_before;
-	if (offset < PCI_COMMAND_REGISTER + 2 && offset + n > PCI_COMMAND_REGISTER)
+	if (offset < PCI_COMMAND + 2 && offset + n > PCI_COMMAND)
 		command_changed(config);
 }

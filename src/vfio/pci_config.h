@@ -8,25 +8,12 @@
 
 #include "iommuse/device.h"
 
+#include <linux/pci_regs.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PCI_CONFIG_SIZE 4096U
-
-/* Offsets and bits that others need as well. */
-#define PCI_COMMAND_REGISTER     0x04U
-#define PCI_COMMAND_MEMORY_SPACE 0x0002U
-#define PCI_COMMAND_BUS_MASTER   0x0004U
-#define PCI_COMMAND_NO_INTX      0x0400U
-#define PCI_STATUS_REGISTER      0x06U
-#define PCI_STATUS_INTX          0x08U
-#define PCI_MSI_CONTROL          2U /* from msi on */
-#define PCI_MSIX_CONTROL         2U /* from msix on */
-#define PCI_PM_CONTROL           4U /* from pm on */
-#define PCI_PM_STATE             3U
-#define PCI_EXPRESS_CONTROL      8U /* from express on */
-#define PCI_EXPRESS_RESET        0x8000U
 
 /* Addresses that BARs have got so far. Begins as zeroes. */
 struct pci_window {
@@ -62,8 +49,8 @@ void pci_config_restore(struct pci_config *config);
 /* Can the BARs be accessed? */
 static inline bool pci_config_decodes(const struct pci_config *config)
 {
-	return atomic_load_explicit(&config->command, memory_order_relaxed) & PCI_COMMAND_MEMORY_SPACE &&
-	       !(config->pm && config->byte[config->pm + PCI_PM_CONTROL] & PCI_PM_STATE);
+	return atomic_load_explicit(&config->command, memory_order_relaxed) & PCI_COMMAND_MEMORY &&
+	       !(config->pm && config->byte[config->pm + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK);
 }
 
 /* offset + n <= size, n: 1, 2 or 4, offset a multiple of it. Little endian. */
