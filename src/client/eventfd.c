@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#define _GNU_SOURCE
 #include "client/eventfd.h"
 
 #include "client/client.h"
@@ -7,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 bool eventfd_is_at(const char *path)
@@ -63,4 +65,12 @@ void eventfd_free(struct eventfd *eventfd)
 int eventfd_fd(const struct eventfd *eventfd)
 {
 	return eventfd->fd;
+}
+
+void eventfd_drain(const struct eventfd *eventfd)
+{
+	uint64_t count;
+	struct iovec to = {&count, sizeof(count)};
+
+	(void)!preadv2(eventfd->fd, &to, 1, -1, RWF_NOWAIT);
 }

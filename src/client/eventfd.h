@@ -23,6 +23,12 @@ void eventfd_free(struct eventfd *eventfd);
 /* A descriptor of this process for it, to wait for what a client writes; borrowed. */
 int eventfd_fd(const struct eventfd *eventfd);
 
+/*
+ * Takes what a client has written, as the kernel takes what it is told. The client may have read it meanwhile, so this
+ * does not wait. Where that is not to be had the count stays: the next write is noticed by edge triggered epoll only.
+ */
+void eventfd_drain(const struct eventfd *eventfd);
+
 /* How a device signals its eventfds. Belongs to the process that made it, and outlives the eventfds that were signalled
  * by it. Returns 0 or -ENOMEM. */
 int eventfd_sender_new(struct eventfd_sender **sender);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 struct irq_unmask {
@@ -19,16 +18,6 @@ struct irq_unmask {
 	int stop, epoll;
 	pthread_t thread;
 };
-
-/* As the kernel takes what it is told. The client may have read it meanwhile, so this does not wait. Where that is not
- * to be had the count stays; the next write is noticed still, as epoll tells of each. */
-static void drain(int fd)
-{
-	uint64_t count;
-	struct iovec to = {&count, sizeof(count)};
-
-	(void)!preadv2(fd, &to, 1, -1, RWF_NOWAIT);
-}
 
 static void *wait_for_writes(void *context)
 {
@@ -41,7 +30,7 @@ static void *wait_for_writes(void *context)
 			continue;
 		if (event.data.fd == u->stop)
 			return NULL;
-		drain(eventfd_fd(u->eventfd));
+		eventfd_drain(u->eventfd);
 		irq_unmask_intx(u->device);
 	}
 }
