@@ -31,6 +31,7 @@ struct event_stream;
 struct file;
 struct file_region;
 struct group_file;
+struct ioeventfds;
 struct iommufd_config;
 struct vfio_device;
 
@@ -70,6 +71,8 @@ struct vfio_device {
 	/* Guarded by lock. */
 	struct device_file *user;  /* that has it open, bound to an iommufd; NULL: nobody. Its release takes the lock */
 	pthread_cond_t given_back; /* user has become NULL */
+	bool low_power;            /* the driver has said that it may sleep */
+	struct ioeventfds *ioeventfds;
 
 	/* Guarded by model_lock, which is held around each callback. */
 	pthread_mutex_t model_lock;

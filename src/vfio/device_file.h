@@ -92,6 +92,9 @@ int device_mmap(struct device_file *file, struct client *client, uint64_t length
 int device_start(struct device_file *file, struct client *client);
 void device_stop(struct vfio_device *device);
 
+/* pci_ioeventfd.c: no eventfd writes a register any more. With device.lock held, model_lock not. */
+void device_forget_ioeventfds(struct vfio_device *device);
+
 /* pci.c: as VFIO_DEVICE_RESET does, with device.lock held. */
 void device_reset_now(struct vfio_device *device);
 

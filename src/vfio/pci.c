@@ -2,12 +2,10 @@
 /* A PCI device of a file: what it has, its memory, and its resets. */
 #include "abi/vfio.h"
 #include "vfio/device_file.h"
+#include "vfio/pci_region.h"
 
 #include <stddef.h>
 #include <string.h>
-
-/* Where a region lies in the file of a device. */
-#define REGION_SHIFT 40
 
 int device_get_info(struct device_file *file, struct client *client, uaddr_t arg)
 {
@@ -81,9 +79,11 @@ void device_stop(struct vfio_device *device)
 {
 	struct file_region *region[IOMMUSE_BARS];
 
+	device_forget_ioeventfds(device);
 	if (device->hooks)
 		device->hooks->closing(device);
 	irqs_disable(device);
+	device->low_power = false;
 	pthread_mutex_lock(&device->model_lock);
 	clear_memory(device);
 	device->model->reset(device->state);

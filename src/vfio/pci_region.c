@@ -11,9 +11,6 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define REGION_SHIFT 40
-#define REGION_MASK  ((UINT64_C(1) << REGION_SHIFT) - 1)
-
 /* Bytes that are copied at once; a multiple of the largest width, so that cutting changes no width. */
 #define PIECE 512U
 
@@ -110,7 +107,7 @@ static int bar_read(struct vfio_device *device, unsigned bar, uint64_t offset, u
 	return 0;
 }
 
-int region_bar_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
+static int bar_write(struct vfio_device *device, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
 {
 	const struct iommuse_model *model = device->model;
 
@@ -129,7 +126,7 @@ int region_bar_write(struct vfio_device *device, unsigned bar, uint64_t offset, 
 	return 0;
 }
 
-void vfio_device_kick(struct vfio_device *device)
+static void kick(struct vfio_device *device)
 {
 	if (device->hooks && device->hooks->kick)
 		device->hooks->kick(device);
@@ -154,9 +151,7 @@ static int read_piece(struct vfio_device *device, unsigned bar, uint64_t offset,
 	return rc;
 }
 
-/* Writes a piece of n bytes, of which got came from the client. */
-static int write_piece(struct vfio_device *device, unsigned bar, uint64_t offset, const uint8_t *from, size_t n,
-		       size_t got)
+int region_write(struct vfio_device *device, unsigned bar, uint64_t offset, const uint8_t *from, size_t n, size_t got)
 {
 	int rc = 0;
 
@@ -171,11 +166,11 @@ static int write_piece(struct vfio_device *device, unsigned bar, uint64_t offset
 		}
 		for (unsigned i = 0; i < width; i++)
 			value |= (uint64_t)from[done + i] << 8 * i;
-		rc = region_bar_write(device, bar, offset + done, width, value);
+		rc = bar_write(device, bar, offset + done, width, value);
 		done += width;
 	}
 	pthread_mutex_unlock(&device->model_lock);
-	vfio_device_kick(device);
+	kick(device);
 	return rc;
 }
 
@@ -226,7 +221,7 @@ static ssize_t write_bar(struct vfio_device *device, struct client *client, unsi
 
 		n = piece_length(offset + done, count - done);
 		got = client_read(client, piece, uaddr_add(buf, done), n);
-		rc = write_piece(device, bar, offset + done, piece, n, got);
+		rc = region_write(device, bar, offset + done, piece, n, got);
 		if (rc)
 			return rc;
 	}
@@ -243,7 +238,7 @@ static void set_bits(struct pci_config *config, unsigned offset, uint8_t bits, b
 /* MSI: at most as many vectors as VFIO has enabled are in use. */
 static void limit_msi(struct pci_config *config, uint32_t enabled)
 {
-	uint8_t *control = &config->byte[config->msi + PCI_MSI_CONTROL];
+	uint8_t *control = &config->byte[config->msi + PCI_MSI_FLAGS];
 	const unsigned most = enabled > 1 ? 32U - (unsigned)__builtin_clz(enabled - 1) : 0;
 
 	if ((unsigned)(*control >> 4 & 7) > most)
@@ -263,13 +258,14 @@ void vfio_device_refresh_config(struct vfio_device *device)
 	enabled = irqs->enabled;
 	asserted = irqs->asserted;
 	pthread_mutex_unlock(&irqs->lock);
-	set_bits(config, PCI_STATUS_REGISTER, PCI_STATUS_INTX, asserted);
+	set_bits(config, PCI_STATUS, PCI_STATUS_INTERRUPT, asserted);
 	if (config->msi) {
-		set_bits(config, config->msi + PCI_MSI_CONTROL, 0x01, mode == VFIO_PCI_MSI_IRQ_INDEX);
+		set_bits(config, config->msi + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE, mode == VFIO_PCI_MSI_IRQ_INDEX);
 		limit_msi(config, mode == VFIO_PCI_MSI_IRQ_INDEX ? enabled : 0);
 	}
 	if (config->msix)
-		set_bits(config, config->msix + PCI_MSIX_CONTROL + 1U, 0x80, mode == VFIO_PCI_MSIX_IRQ_INDEX);
+		set_bits(config, config->msix + PCI_MSIX_FLAGS + 1U, PCI_MSIX_FLAGS_ENABLE >> 8,
+			 mode == VFIO_PCI_MSIX_IRQ_INDEX);
 }
 
 /* Is [offset, offset + n) written, and does it contain the byte at? Stores what it gets. */
@@ -296,7 +292,7 @@ static void config_write(struct device_file *file, unsigned offset, unsigned n, 
 {
 	struct vfio_device *device = file->device;
 	struct pci_config *config = &device->config;
-	const unsigned control = config->express + PCI_EXPRESS_CONTROL + 1;
+	const unsigned control = config->express + PCI_EXP_DEVCTL + 1;
 	uint16_t before, after;
 	uint8_t byte;
 
@@ -304,14 +300,14 @@ static void config_write(struct device_file *file, unsigned offset, unsigned n, 
 	before = vfio_device_command(device);
 	pci_config_write(config, offset, n, value);
 	after = vfio_device_command(device);
-	if ((before ^ after) & PCI_COMMAND_NO_INTX)
+	if ((before ^ after) & PCI_COMMAND_INTX_DISABLE)
 		irq_intx_disabled(device);
 	vfio_device_refresh_config(device);
 	pthread_mutex_unlock(&device->model_lock);
 	if (before != after)
-		vfio_device_kick(device);
+		kick(device);
 	if (config->express && device->model->reset && writes_byte(offset, n, value, control, &byte) &&
-	    byte & PCI_EXPRESS_RESET >> 8)
+	    byte & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		reset_function(file);
 }
 

@@ -138,6 +138,8 @@ int vfio_add_device(struct vfio *vfio, struct vfio_device *device, uint32_t grou
 		device->number++;
 	device->vfio = vfio;
 	device->user = NULL;
+	device->low_power = false;
+	device->ioeventfds = NULL;
 	memset(device->memory, 0, sizeof(device->memory));
 	memset(device->region, 0, sizeof(device->region));
 	locks_init(device);
