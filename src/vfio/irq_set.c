@@ -13,16 +13,16 @@
 #include <stdlib.h>
 
 struct request {
-	struct vfio_irq_set set;
 	union {
 		void *data; /* NULL: there is none */
 		uint8_t *bools;
 		int32_t *fds;
 	};
-	/* Of set.count entries each: what fds mean, and what was taken out, to be freed without locks. */
+	/* Of set.count entries each: what fds mean, and what was taken out, to be freed without locks. NULL: no fds. */
 	struct eventfd **eventfds, **old;
 	uint32_t found; /* how many of fds were looked at with success, */
 	int err;        /* and what is wrong with the next */
+	struct vfio_irq_set set;
 };
 
 typedef int request_handler(struct vfio_device *device, struct request *request);
@@ -199,7 +199,7 @@ static int unmask_intx(struct vfio_device *device, struct request *r)
 {
 	if (!is_one_intx(device, r))
 		return -EINVAL;
-	if (data_is(r, VFIO_IRQ_SET_DATA_EVENTFD))
+	if (r->eventfds)
 		return set_unmask(device, r);
 	if (told(r, 0))
 		irq_unmask_intx(device);

@@ -56,11 +56,11 @@ int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 
 long __wrap_syscall(long number, ...)
 {
-	long arg[6];
+	long arg[5]; /* none of ours has more */
 	va_list args;
 
 	va_start(args, number);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 5; i++)
 		arg[i] = va_arg(args, long);
 	va_end(args);
 	if (number == SYS_io_submit)
@@ -69,7 +69,7 @@ long __wrap_syscall(long number, ...)
 		errno = ENOSYS;
 		return -1;
 	}
-	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4]);
 }
 
 static int no_file(void *context, int fd, struct file **file)
