@@ -206,6 +206,16 @@ static void update(const struct record *r)
 	}
 }
 
+/* i: the first range of the model that ends at the number or behind it. */
+static void find_below(uint64_t number, size_t i)
+{
+	const bool begins = i < model_count && model[i].start <= number;
+	struct range found;
+
+	expect(range_map_find_below(&map, number, &found) == (begins || i), "find_below");
+	expect(!(begins || i) || same(&found, &model[begins ? i : i - 1]), "what find_below finds");
+}
+
 static void look(const struct record *r)
 {
 	uint64_t start = address(r->where), last = last_of(start, length(r->size));
@@ -217,6 +227,7 @@ static void look(const struct record *r)
 
 	expect(range_map_find(&map, start, last, &found) == expected, "find");
 	expect(!expected || same(&found, &model[i]), "what find finds");
+	find_below(start, i);
 	for (unsigned n = 0; n <= r->count; n++) {
 		expect(more == expected, "cursor");
 		if (!more)

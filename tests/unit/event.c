@@ -462,6 +462,32 @@ static void a_second_listener_sees_what_follows_its_arrival(void)
 	EXPECT(atomic_load(&first.of_object[0]) == 3 && atomic_load(&second.of_object[0]) == 2);
 }
 
+static void who_listens_to_one_type_hears_no_other(void)
+{
+	struct event map = {.type = EVENT_MAP, .fd = -1}, fault = {.type = EVENT_DMA_FAULT, .fd = -1, .file = 1};
+	struct tally faults = {0}, all = {0};
+	struct event_stream *events;
+
+	EXPECT(event_stream_new(&events) == 0);
+	EXPECT(!event_wanted_any(events) && !event_wanted_any(NULL) && !event_wanted_of(NULL, EVENT_MAP));
+	EXPECT(event_stream_listen_to(events, EVENT_DMA_FAULT, count, &faults) == 0);
+	EXPECT(!event_wanted(events) && event_wanted_any(events));
+	EXPECT(event_wanted_of(events, EVENT_DMA_FAULT) && !event_wanted_of(events, EVENT_MAP));
+	/* What nobody wants takes no room. */
+	for (unsigned i = 0; i < 2 * EVENT_RING_RECORDS; i++)
+		event_announce(events, &map);
+	event_announce(events, &fault);
+	event_stream_flush(events);
+	EXPECT(atomic_load(&faults.of_object[1]) == 1);
+	EXPECT(event_stream_listen(events, count, &all) == 0);
+	EXPECT(event_wanted(events) && event_wanted_of(events, EVENT_MAP));
+	event_announce(events, &map);
+	event_announce(events, &fault);
+	event_stream_free(events);
+	EXPECT(atomic_load(&faults.of_object[0]) == 0 && atomic_load(&faults.of_object[1]) == 2);
+	EXPECT(atomic_load(&all.of_object[0]) == 1 && atomic_load(&all.of_object[1]) == 1);
+}
+
 struct echo {
 	struct event_stream *events;
 	unsigned echoed;
@@ -506,5 +532,6 @@ int main(void)
 	threads_may_end_while_the_stream_is_freed();
 	a_second_listener_sees_what_follows_its_arrival();
 	a_listener_may_announce();
+	who_listens_to_one_type_hears_no_other();
 	return 0;
 }

@@ -360,6 +360,16 @@ static void update(const struct style *style)
 	}
 }
 
+/* i: the first range of the model that ends at the number or behind it. */
+static void find_below(uint64_t number, size_t i)
+{
+	const bool begins = i < model_count && model[i].start <= number;
+	struct range found;
+
+	expect(range_map_find_below(&map, number, &found) == (begins || i), "find_below");
+	expect(!(begins || i) || same(&found, &model[begins ? i : i - 1]), "what find_below finds");
+}
+
 static void look(const struct style *style)
 {
 	uint64_t start = address(style), last = below(8) ? last_of(start, length(style)) : UINT64_MAX;
@@ -371,6 +381,7 @@ static void look(const struct style *style)
 
 	expect(range_map_find(&map, start, last, &found) == expected, "find");
 	expect(!expected || same(&found, &model[i]), "what find finds");
+	find_below(start, i);
 	more = range_map_first(&map, start, last, &c);
 	for (unsigned n = (unsigned)below(150); n; n--) {
 		expect(more == expected, "cursor");
