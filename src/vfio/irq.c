@@ -109,32 +109,6 @@ void irq_intx_disabled(struct vfio_device *device)
 		irq_unmask_intx(device);
 }
 
-/* Configuration space shows what is enabled: the vectors of MSI are a power of two. Without irqs.lock. */
-static void show_mode(struct vfio_device *device, int mode, uint32_t vectors)
-{
-	struct pci_config *config = &device->config;
-	unsigned log = 0;
-
-	pthread_mutex_lock(&device->model_lock);
-	if (config->msi) {
-		uint8_t *flags = &config->byte[config->msi + PCI_MSI_FLAGS];
-
-		*flags &= (uint8_t) ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
-		while (1U << log < vectors)
-			log++;
-		if (mode == VFIO_PCI_MSI_IRQ_INDEX)
-			*flags |= (uint8_t)(PCI_MSI_FLAGS_ENABLE | log << 4);
-	}
-	if (config->msix) {
-		uint8_t *flags = &config->byte[config->msix + PCI_MSIX_FLAGS + 1];
-
-		*flags &= (uint8_t) ~(PCI_MSIX_FLAGS_ENABLE >> 8);
-		if (mode == VFIO_PCI_MSIX_IRQ_INDEX)
-			*flags |= PCI_MSIX_FLAGS_ENABLE >> 8;
-	}
-	pthread_mutex_unlock(&device->model_lock);
-}
-
 void irq_enable(struct vfio_device *device, int mode, uint32_t vectors)
 {
 	struct irqs *irqs = &device->irqs;
@@ -145,7 +119,6 @@ void irq_enable(struct vfio_device *device, int mode, uint32_t vectors)
 	irqs->masked = intx_disabled(device);
 	fire_intx(device);
 	pthread_mutex_unlock(&irqs->lock);
-	show_mode(device, mode, vectors);
 }
 
 void irq_disable(struct vfio_device *device)
@@ -162,7 +135,6 @@ void irq_disable(struct vfio_device *device)
 	irqs->unmask = NULL;
 	pthread_mutex_unlock(&irqs->lock);
 	irqs->spare = triggers;
-	show_mode(device, NO_MODE, 0);
 	irq_unmask_free(unmask);
 	for (uint32_t i = 0; i < vectors; i++) {
 		eventfd_free(triggers[i]);
@@ -176,10 +148,8 @@ void irqs_disable(struct vfio_device *device)
 	struct eventfd *error, *request;
 
 	irq_disable(device);
-	pthread_mutex_lock(&device->model_lock);
-	irq_set_intx(device, false);
-	pthread_mutex_unlock(&device->model_lock);
 	pthread_mutex_lock(&irqs->lock);
+	irqs->asserted = false;
 	error = irqs->error;
 	request = irqs->request;
 	irqs->error = irqs->request = NULL;
@@ -203,14 +173,9 @@ void irq_raise(struct vfio_device *device, unsigned vector)
 void irq_set_intx(struct vfio_device *device, bool asserted)
 {
 	struct irqs *irqs = &device->irqs;
-	uint8_t *status = &device->config.byte[PCI_STATUS];
 
 	if (!irqs->count[VFIO_PCI_INTX_IRQ_INDEX])
 		return;
-	if (asserted)
-		*status |= PCI_STATUS_INTERRUPT;
-	else
-		*status &= (uint8_t)~PCI_STATUS_INTERRUPT;
 	pthread_mutex_lock(&irqs->lock);
 	irqs->asserted = asserted;
 	fire_intx(device);

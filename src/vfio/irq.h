@@ -42,8 +42,7 @@ int irqs_init(struct irqs *irqs, const struct iommuse_model *model);
 /* After irqs_disable(). */
 void irqs_fini(struct irqs *irqs);
 
-/* All disabled, no eventfd is kept, and the pin not asserted: after the last close. With device.lock held, model_lock
- * not. */
+/* All disabled, no eventfd is kept, the pin not asserted: after the last close. With device.lock held. */
 void irqs_disable(struct vfio_device *device);
 
 /* By the model, with model_lock held. */

@@ -150,6 +150,18 @@ static inline void irq_set_command(struct irq_device *d, uint16_t command)
 	pthread_mutex_unlock(&d->device.model_lock);
 }
 
+/* What configuration space says. */
+static inline uint8_t irq_config(struct irq_device *d, unsigned at)
+{
+	uint8_t byte;
+
+	pthread_mutex_lock(&d->device.model_lock);
+	vfio_device_refresh_config(&d->device);
+	byte = d->device.config.byte[at];
+	pthread_mutex_unlock(&d->device.model_lock);
+	return byte;
+}
+
 static inline int irq_eventfd(void)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -13,7 +13,7 @@ static int unmask_by(int unmask)
 
 static bool interrupt_status(void)
 {
-	return d.device.config.byte[PCI_STATUS] & PCI_STATUS_INTERRUPT;
+	return irq_config(&d, PCI_STATUS) & PCI_STATUS_INTERRUPT;
 }
 
 static void begin(void)
