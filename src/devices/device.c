@@ -66,7 +66,7 @@ static int failed(const struct dma_fault *from, struct iommuse_fault *to)
 	return -EFAULT;
 }
 
-/* Says that DMA is blocked for a reason that is not the IOMMU's. */
+/* Says that DMA is blocked where dma_read() and its like have not. */
 static int refuse(struct model_device *device, const struct dma_fault *blocked, uint64_t n, struct iommuse_fault *fault)
 {
 	dma_report(&device->vfio.dma, blocked, n);
@@ -183,7 +183,9 @@ static int copy_memory(struct iommuse_device *base, uint32_t pasid, uint64_t to,
 			return refuse(device, &blocked, n - copy.done, fault);
 		}
 		part = copy_direct(&copy, &blocked);
-		if (!part && !blocked.reason)
+		if (!part && blocked.reason)
+			return refuse(device, &blocked, n - copy.done, fault);
+		if (!part)
 			part = copy_bounced(&copy, &blocked);
 		if (!part)
 			return failed(&blocked, fault);
@@ -267,8 +269,11 @@ static int map_memory(struct iommuse_device *base, uint32_t pasid, uint64_t iova
 	if (may_dma(device, pasid, iova, n, (enum dma_access)direction, fault))
 		return -EFAULT;
 	*borrowed = (struct borrowed){.iova = iova, .length = n, .pasid = pasid, .direction = direction};
-	if (!borrow_direct(device, borrowed, &blocked))
-		rc = blocked.reason ? -EFAULT : borrow_copy(device, borrowed, &blocked);
+	if (!borrow_direct(device, borrowed, &blocked)) {
+		if (blocked.reason)
+			return refuse(device, &blocked, n, fault);
+		rc = borrow_copy(device, borrowed, &blocked);
+	}
 	if (rc == -EFAULT)
 		failed(&blocked, fault);
 	if (!rc)
