@@ -212,6 +212,7 @@ uint64_t irq_wait(int eventfd, int ms)
 /* Registers of the engine and of its one channel. */
 enum {
 	INTRCTRL = 0x03,
+	ATTNSTATUS = 0x04,
 	CHANCTRL = 0x80,
 	CHANCMD = 0x84,
 	DMACOUNT = 0x86,
@@ -311,6 +312,16 @@ void engine_interrupts(struct engine *e)
 {
 	*reg16(e, CHANCTRL) = ON_ERROR | INTERRUPT_REARM;
 	e->rig->bar[INTRCTRL] = MASTER_INTERRUPT_ENABLE;
+}
+
+bool engine_has_heard(const struct engine *e)
+{
+	uint64_t start = monotonic_ns();
+
+	while (*reg32(e, ATTNSTATUS))
+		if (!have_patience(start))
+			return false;
+	return true;
 }
 
 void engine_give(struct engine *e, unsigned op, unsigned flags, uint64_t to, uint64_t from, uint32_t n)

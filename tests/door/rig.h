@@ -140,8 +140,10 @@ long engine_begin(struct engine *e, struct rig *rig, struct engine_memory *memor
 /* From the channel's reset on. 0 or -ETIMEDOUT. */
 long engine_restart(struct engine *e);
 void engine_end(struct engine *e); /* frees the memory */
-/* The bits of the interrupt control register that let descriptors interrupt. */
+/* Lets descriptors interrupt, once: what a handler of an interrupt does at its end. */
 void engine_interrupts(struct engine *e);
+/* Waits until it has seen that, and so the line of INTx is low. */
+bool engine_has_heard(const struct engine *e);
 
 /* At most RING - 1 before engine_wait(). */
 void engine_give(struct engine *e, unsigned op, unsigned flags, uint64_t to, uint64_t from, uint32_t n);
