@@ -165,9 +165,9 @@ void tree_link(struct tree *tree, struct tree_entry *dir, const char *name, cons
 		tree->error = -ENAMETOOLONG;
 		return;
 	}
-	/* Up to where both go apart, and down from there. */
+	/* Up to where both go apart, or above what is meant, and down from there. */
 	for (size_t i = 0;; i++) {
-		if ((!from[i] || from[i] == '/') && (!to[i] || to[i] == '/'))
+		if ((!from[i] || from[i] == '/') && to[i] == '/')
 			common = i;
 		if (from[i] != to[i] || !from[i])
 			break;
@@ -175,7 +175,7 @@ void tree_link(struct tree *tree, struct tree_entry *dir, const char *name, cons
 	for (const char *up = from + common; *up && length + 3 < sizeof(text); up++)
 		if (*up == '/')
 			length += (size_t)snprintf(text + length, sizeof(text) - length, "../");
-	length += (size_t)snprintf(text + length, sizeof(text) - length, "%s", to + common + (to[common] == '/'));
+	length += (size_t)snprintf(text + length, sizeof(text) - length, "%s", to + common + 1);
 	set_content(tree, entry, text, length);
 }
 
