@@ -6,6 +6,12 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* Where a region lies in the file of a device. */
+#define REGION_SHIFT 40
+
+#define LARGE (1U << 20)
 
 int device_get_info(struct device_file *file, struct client *client, uaddr_t arg)
 {
@@ -23,13 +29,20 @@ int device_get_info(struct device_file *file, struct client *client, uaddr_t arg
 	return client_copy_out(client, arg, &info, info.argsz < sizeof(info) ? info.argsz : sizeof(info));
 }
 
+/* A large piece is given back rather than written: most of it was never touched. */
+static void clear(uint8_t *memory, size_t length)
+{
+	if (length < LARGE || madvise(memory, length, MADV_REMOVE) < 0)
+		memset(memory, 0, length);
+}
+
 static void clear_memory(struct vfio_device *device)
 {
 	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
 		const struct iommuse_area *area = device->model->bar[bar].area;
 
 		for (unsigned i = 0; device->memory[bar] && i < IOMMUSE_AREAS && area[i].length; i++)
-			memset(device->memory[bar] + area[i].offset, 0, area[i].length);
+			clear(device->memory[bar] + area[i].offset, area[i].length);
 	}
 }
 
