@@ -73,17 +73,18 @@ void vfio_announce_call(struct event_stream *events, const struct file *file, st
 			      .file = file->serial,
 			      .call = {.cmd = cmd, .result = result, .arg_value = arg}};
 
-	/* What failed with EFAULT has no structure that could be read. */
-	if (result != -EFAULT)
+	/* What failed with EFAULT has no structure that could be read, and what failed otherwise may not have been
+	 * asked for one: then only a client whose addresses are checked is read. */
+	if (result != -EFAULT && (result >= 0 || !client->ops->plain))
 		event.call.arg_size = read_argument(client, cmd, uaddr(arg), event.call.arg);
 	event_announce(events, &event);
 }
 
-void vfio_announce_device(struct event_stream *events, const struct file *file, const struct client *client,
+void vfio_announce_device(struct event_stream *events, const struct file *file, const struct client *client, int fd,
 			  const char *name)
 {
 	struct event event = {
-		.type = EVENT_OPEN, .pid = client->pid, .tid = client->tid, .fd = -1, .file = file->serial};
+		.type = EVENT_OPEN, .pid = client->pid, .tid = client->tid, .fd = fd, .file = file->serial};
 
 	strncpy(event.text, name, sizeof(event.text) - 1);
 	event_announce(events, &event);

@@ -13,7 +13,7 @@ void vfio_announce_call(struct event_stream *events, const struct file *file, st
 			uint64_t arg, long result);
 
 /* A file came to be that no node was opened for: VFIO_GROUP_GET_DEVICE_FD. name: "0000:01:00.0" */
-void vfio_announce_device(struct event_stream *events, const struct file *file, const struct client *client,
+void vfio_announce_device(struct event_stream *events, const struct file *file, const struct client *client, int fd,
 			  const char *name);
 
 #endif

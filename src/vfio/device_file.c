@@ -9,30 +9,29 @@
 #include "base/event.h"
 #include "iommufd/device.h"
 #include "iommufd/ioas_object.h"
+#include "vfio/announce.h"
 
 #include <stdlib.h>
 
 struct device_entry {
 	unsigned cmd;
-	uint16_t size; /* of the structure; 0: there is none */
-	bool cdev;     /* only of files of the device's own */
+	bool cdev; /* only of files of the device's own */
 	device_command *handle;
 };
 
 static const struct device_entry commands[] = {
-	{VFIO_DEVICE_GET_INFO, sizeof(struct vfio_device_info), false, device_get_info},
-	{VFIO_DEVICE_GET_REGION_INFO, sizeof(struct vfio_region_info), false, device_get_region_info},
-	{VFIO_DEVICE_GET_IRQ_INFO, sizeof(struct vfio_irq_info), false, device_get_irq_info},
-	{VFIO_DEVICE_SET_IRQS, sizeof(struct vfio_irq_set), false, device_set_irqs},
-	{VFIO_DEVICE_RESET, 0, false, device_reset},
-	{VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, sizeof(struct vfio_pci_hot_reset_info), false,
-	 device_get_pci_hot_reset_info},
-	{VFIO_DEVICE_PCI_HOT_RESET, sizeof(struct vfio_pci_hot_reset), false, device_pci_hot_reset},
-	{VFIO_DEVICE_IOEVENTFD, sizeof(struct vfio_device_ioeventfd), false, device_ioeventfd},
-	{VFIO_DEVICE_FEATURE, sizeof(struct vfio_device_feature), false, device_feature},
-	{VFIO_DEVICE_BIND_IOMMUFD, sizeof(struct vfio_device_bind_iommufd), false, cdev_bind},
-	{VFIO_DEVICE_ATTACH_IOMMUFD_PT, sizeof(struct vfio_device_attach_iommufd_pt), true, cdev_attach},
-	{VFIO_DEVICE_DETACH_IOMMUFD_PT, sizeof(struct vfio_device_detach_iommufd_pt), true, cdev_detach},
+	{VFIO_DEVICE_GET_INFO, false, device_get_info},
+	{VFIO_DEVICE_GET_REGION_INFO, false, device_get_region_info},
+	{VFIO_DEVICE_GET_IRQ_INFO, false, device_get_irq_info},
+	{VFIO_DEVICE_SET_IRQS, false, device_set_irqs},
+	{VFIO_DEVICE_RESET, false, device_reset},
+	{VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, false, device_get_pci_hot_reset_info},
+	{VFIO_DEVICE_PCI_HOT_RESET, false, device_pci_hot_reset},
+	{VFIO_DEVICE_IOEVENTFD, false, device_ioeventfd},
+	{VFIO_DEVICE_FEATURE, false, device_feature},
+	{VFIO_DEVICE_BIND_IOMMUFD, false, cdev_bind},
+	{VFIO_DEVICE_ATTACH_IOMMUFD_PT, true, cdev_attach},
+	{VFIO_DEVICE_DETACH_IOMMUFD_PT, true, cdev_detach},
 };
 
 static const struct device_entry *find_command(unsigned cmd)
@@ -46,33 +45,6 @@ static const struct device_entry *find_command(unsigned cmd)
 static bool is_bound(const struct device_file *file)
 {
 	return atomic_load_explicit(&file->bound, memory_order_acquire);
-}
-
-/* The structure is read once more, as it is now: the call has not kept it. */
-void vfio_announce_call(const struct vfio *vfio, struct file *file, struct client *client, unsigned cmd, uaddr_t arg,
-			size_t size, bool sized, long result)
-{
-	struct event event;
-	uint32_t argsz;
-
-	if (!event_wanted(vfio->config->events))
-		return;
-	event = (struct event){.type = EVENT_CALL,
-			       .pid = client->pid,
-			       .tid = client->tid,
-			       .fd = client->fd,
-			       .file = file->serial,
-			       .call = {.cmd = cmd, .result = result, .arg_value = arg.va}};
-	if (size > sizeof(event.call.arg))
-		size = sizeof(event.call.arg);
-	/* What a client says to be an address, and was not asked for, may be none. */
-	if (client->ops->plain && result < 0)
-		size = 0;
-	if (size && sized && !client_copy_in(client, &argsz, arg, sizeof(argsz)) && argsz < size)
-		size = argsz;
-	if (size)
-		event.call.arg_size = (uint32_t)client_read(client, event.call.arg, arg, size);
-	event_announce(vfio->config->events, &event);
 }
 
 static long call(struct device_file *file, const struct device_entry *entry, struct client *client, uaddr_t arg)
@@ -92,7 +64,8 @@ static long device_file_ioctl(struct file *f, struct client *client, unsigned cm
 	const struct device_entry *entry = find_command(cmd);
 	const long rc = call(file, entry, client, uaddr(arg));
 
-	vfio_announce_call(file->device->vfio, f, client, cmd, uaddr(arg), entry ? entry->size : 0, true, rc);
+	if (event_wanted(file->device->vfio->config->events))
+		vfio_announce_call(file->device->vfio->config->events, f, client, cmd, arg, rc);
 	return rc;
 }
 

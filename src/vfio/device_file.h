@@ -64,11 +64,6 @@ void device_file_shut(struct device_file *file);
 extern const struct file_ops device_file_ops;
 extern const struct file_ops group_file_ops;
 
-/* Tells who listens that a call ended. size: of the command's structure; sized: whose first member says how much of it
- * there is. */
-void vfio_announce_call(const struct vfio *vfio, struct file *file, struct client *client, unsigned cmd, uaddr_t arg,
-			size_t size, bool sized, long result);
-
 /* A command of a device: arg is where its structure is, or the value itself. Returns 0 or more, or -errno. Called
  * without locks, the file bound. */
 typedef int device_command(struct device_file *file, struct client *client, uaddr_t arg);

@@ -7,10 +7,10 @@
 #include "base/event.h"
 #include "iommufd/ctx.h"
 #include "iommufd/ioas_object.h"
+#include "vfio/announce.h"
 #include "vfio/device_file.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,19 +199,6 @@ static int open_again(struct group_file *file)
 	return 0;
 }
 
-/* Says which device a descriptor is for: calls name the number. */
-static void announce_open(const struct device_file *file, const struct client *client, int fd)
-{
-	const struct vfio_device *device = file->device;
-	struct event event = {
-		.type = EVENT_OPEN, .pid = client->pid, .tid = client->tid, .fd = fd, .file = file->file.serial};
-
-	if (!event_wanted(device->vfio->config->events))
-		return;
-	snprintf(event.text, sizeof(event.text), "%s", device->name);
-	event_announce(device->vfio->config->events, &event);
-}
-
 /* Returns the descriptor, or -errno. *again: it is to be tried once more. */
 static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client, bool *again)
 {
@@ -238,8 +225,8 @@ static int give_descriptor(struct group_file *file, struct vfio_device *device, 
 	rc = first ? open_first(file, opened, client, again) : open_again(file);
 	if (rc)
 		goto out_unreserve;
-	if (first)
-		announce_open(opened, client, fd);
+	if (first && event_wanted(device->vfio->config->events))
+		vfio_announce_device(device->vfio->config->events, &opened->file, client, fd, device->name);
 	rc = ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
 	return rc ? rc : fd;
 
@@ -271,16 +258,14 @@ static int get_device_fd(struct group_file *file, struct client *client, uaddr_t
 
 struct group_entry {
 	unsigned cmd;
-	uint16_t size; /* of what the argument points to, as far as events show it */
-	bool sized;    /* a structure that says its size */
 	group_command *handle;
 };
 
 static const struct group_entry commands[] = {
-	{VFIO_GROUP_GET_STATUS, sizeof(struct vfio_group_status), true, get_status},
-	{VFIO_GROUP_SET_CONTAINER, sizeof(int32_t), false, set_container},
-	{VFIO_GROUP_UNSET_CONTAINER, 0, false, unset_container},
-	{VFIO_GROUP_GET_DEVICE_FD, sizeof(((struct vfio_device *)NULL)->name), false, get_device_fd},
+	{VFIO_GROUP_GET_STATUS, get_status},
+	{VFIO_GROUP_SET_CONTAINER, set_container},
+	{VFIO_GROUP_UNSET_CONTAINER, unset_container},
+	{VFIO_GROUP_GET_DEVICE_FD, get_device_fd},
 };
 
 static long group_ioctl(struct file *f, struct client *client, unsigned cmd, uint64_t arg)
@@ -294,7 +279,8 @@ static long group_ioctl(struct file *f, struct client *client, unsigned cmd, uin
 			entry = &commands[i];
 	if (entry)
 		rc = entry->handle(file, client, uaddr(arg));
-	vfio_announce_call(file->vfio, f, client, cmd, uaddr(arg), entry ? entry->size : 0, entry && entry->sized, rc);
+	if (event_wanted(file->vfio->config->events))
+		vfio_announce_call(file->vfio->config->events, f, client, cmd, arg, rc);
 	return rc;
 }
 
