@@ -16,6 +16,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
 static struct call *call_of(struct client *client)
 {
 	return (struct call *)client;
@@ -51,21 +55,43 @@ int remote_file(struct client *client, int fd, struct file **file)
 	return e ? 0 : -EBADFD;
 }
 
+/*
+ * A duplicate of a client's descriptor, or -errno. A thread may have a table of its own, and the first one be gone: it
+ * is asked itself, where Linux has pidfds of threads (6.9).
+ */
+static int duplicate_fd(struct call *call, int fd)
+{
+	int thread = call->n.tid == call->process->pid ? -1 : (int)syscall(__NR_pidfd_open, call->n.tid, PIDFD_THREAD);
+	int own;
+
+	if (thread >= 0 && !notify_valid(call->supervisor->listener, &call->n)) {
+		close(thread); /* of another one by now */
+		return -ESRCH;
+	}
+	own = (int)syscall(__NR_pidfd_getfd, thread >= 0 ? thread : call->process->pidfd, fd, 0);
+	if (own < 0)
+		own = -errno;
+	if (thread >= 0)
+		close(thread);
+	return own;
+}
+
 /* A descriptor of ours for the client's: by pidfd, or where a container forbids that, by opening the file again. */
 static int fetch_fd(struct call *call, int fd)
 {
 	const int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 	char path[64];
-	int own = (int)syscall(__NR_pidfd_getfd, call->process->pidfd, fd, 0);
+	int own = duplicate_fd(call, fd);
 
-	if (own < 0 && (errno == EPERM || errno == ENOSYS)) {
+	if (own == -EPERM || own == -ENOSYS) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
 		own = open(path, O_RDWR | flags);
 		if (own < 0 && errno == EACCES)
 			own = open(path, O_RDONLY | flags);
+		own = own < 0 ? -errno : own;
 	}
 	if (own < 0)
-		return -errno;
+		return own;
 	if (fcntl(own, F_GETFL) & O_PATH) {
 		close(own);
 		return -EBADF; /* it only names a file */
@@ -167,5 +193,30 @@ int remote_memory_file(struct client *client, int fd, struct memory_file **out)
 		(*out)->holds = call->supervisor->holds;
 	else if (own >= 0)
 		close(own);
+	return err;
+}
+
+/* What is none is not fetched: to close it might ask a file server. An eventfd cannot be opened again, so only a pidfd
+ * gives it. */
+int remote_eventfd(struct client *client, int fd, int *own_fd)
+{
+	struct call *call = call_of(client);
+	char path[64];
+	struct stat st;
+	int own;
+	int err = remote_fd_stat(call, fd, &st);
+
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)call->n.tid, fd);
+	if (!eventfd_is_at(path))
+		return remote_fd_flags(call, fd) & O_PATH ? -EBADF : -EINVAL;
+	own = duplicate_fd(call, fd);
+	if (own >= 0)
+		return eventfd_check(own, own_fd);
+	if (own == -EBADF || own == -ESRCH)
+		return -EBADF;
+	err = own == -EMFILE || own == -ENFILE ? -ENFILE : -EPERM;
+	log_error(own, "process %d gets no interrupts: its eventfd cannot be had, by pidfd_getfd", (int)client->pid);
 	return err;
 }
