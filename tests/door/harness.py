@@ -351,6 +351,15 @@ class Server:
             await_that(settled, explain)
 
 
+def cases(name, short, long, options=()):
+    """A test that runs a program of cases."""
+    def test(door):
+        with Server(door, options=options) as server:
+            server.client(name, "--rounds", door.rounds(short, long))
+            server.expect_no_leak(name)
+    return test
+
+
 def report(text):
     for line in text.splitlines():
         print("    " + line, flush=True)
