@@ -195,6 +195,7 @@ static void a_fault_of_a_translation_is_told_by_who_asked(void)
 
 static atomic_bool stop;
 static atomic_uint told[DMA_FAULT_BUS_MASTER + 1];
+static atomic_uint passing_told; /* faults of an address space that comes to its end */
 
 static void examine(void *arg, const struct event *event, uint64_t lost)
 {
@@ -215,6 +216,8 @@ static void examine(void *arg, const struct event *event, uint64_t lost)
 		CHECK(event->dma.gone_pid == 4242 && event->dma.gone_ns <= event->time_ns);
 	if (known & EVENT_DMA_IOAS)
 		CHECK(event->dma.ioas == 7 || event->dma.ioas == 8);
+	if (known & EVENT_DMA_IOAS && event->dma.ioas == 8)
+		atomic_fetch_add(&passing_told, 1);
 }
 
 static void *do_dma(void *arg)
@@ -225,9 +228,7 @@ static void *do_dma(void *arg)
 
 	dma_init(&dma, dev);
 	for (unsigned n = 0; !atomic_load(&stop); n++) {
-		dma_read(&dma, n % 3 ? NO_PASID : PASID, BASE + n % 16 * PAGE, &bytes, sizeof(bytes), NULL);
-		if (n % 64 == 0)
-			sched_yield();
+		dma_read(&dma, n % 4 ? PASID : NO_PASID, BASE + n % 16 * PAGE, &bytes, sizeof(bytes), NULL);
 	}
 	dma_fini(&dma);
 	return NULL;
@@ -248,8 +249,9 @@ static void *map_and_unmap(void *arg)
 }
 
 /* The IOAS comes to its end as soon as nothing is attached, and its memory is somebody else's at once. */
-static void attach_to_another(unsigned round)
+static void attach_to_another(void)
 {
+	const unsigned before = atomic_load(&passing_told);
 	struct paging_domain *passing = malloc(sizeof(*passing));
 	struct ioas *space = malloc(sizeof(*space));
 
@@ -261,7 +263,8 @@ static void attach_to_another(unsigned round)
 	CHECK_EQ(paging_domain_init(passing, NULL, 0, &limits, space, &epoch), 0);
 	for (unsigned i = 0; i < DEVICES; i++)
 		CHECK_EQ(iommu_device_attach(&device[i], PASID, &passing->domain), 0);
-	if (round % 2)
+	/* Threads are at it now. */
+	while (atomic_load(&passing_told) == before)
 		sched_yield();
 	for (unsigned i = 0; i < DEVICES; i++)
 		CHECK_EQ(iommu_device_attach(&device[i], PASID, NULL), 0);
@@ -285,7 +288,7 @@ static void faults_beside_everything_else(void)
 	for (unsigned round = 0; round < rounds || !atomic_load(&told[DMA_FAULT_NOT_MAPPED]) ||
 				 !atomic_load(&told[DMA_FAULT_WRITE_ONLY]) || !atomic_load(&told[DMA_FAULT_NO_DOMAIN]);
 	     round++)
-		attach_to_another(round);
+		attach_to_another();
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < DEVICES + 1; i++)
 		CHECK(!pthread_join(thread[i], NULL));
