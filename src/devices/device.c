@@ -118,6 +118,12 @@ struct copy {
 	uint64_t to, from, n, done;
 };
 
+/* May be even where the IOVAs do not. */
+static bool overlap(const uint8_t *a, const uint8_t *b, uint64_t n)
+{
+	return a < b + n && b < a + n;
+}
+
 static const struct hold *guarded(const struct dma_run *a, const struct dma_run *b)
 {
 	return a->hold && a->hold->copy ? a->hold : b->hold;
@@ -139,23 +145,30 @@ static size_t copy_direct(const struct copy *copy, struct dma_fault *blocked)
 	    from.host && to.host) {
 		n = from.length < to.length ? from.length : to.length;
 		n = n < SECTION_BYTES ? n : SECTION_BYTES;
-		if (memory_copy(guarded(&from, &to), to.host, from.host, n) != n)
+		if (overlap(from.host, to.host, n) || memory_copy(guarded(&from, &to), to.host, from.host, n) != n)
 			n = 0;
 	}
 	dma_end(dma);
+	if (blocked->reason)
+		dma_report(dma, blocked, left);
 	return n;
 }
 
+/* The same, with *blocked also where some came before. */
 static size_t copy_bounced(const struct copy *copy, struct dma_fault *blocked)
 {
 	struct dma *dma = &copy->device->vfio.dma;
+	uint64_t from = copy->from + copy->done, left = copy->n - copy->done;
 	uint8_t *bounce = copy->device->bounce;
-	uint64_t left = copy->n - copy->done;
 	size_t n = left < BOUNCE_BYTES ? left : BOUNCE_BYTES;
+	struct dma_fault write;
 
-	if (dma_read(dma, copy->pasid, copy->from + copy->done, bounce, n, blocked) ||
-	    dma_write(dma, copy->pasid, copy->to + copy->done, bounce, n, blocked))
+	if (dma_read(dma, copy->pasid, from, bounce, n, blocked))
+		n = blocked->iova - from;
+	if (dma_write(dma, copy->pasid, copy->to + copy->done, bounce, n, &write)) {
+		*blocked = write;
 		return 0;
+	}
 	return n;
 }
 
@@ -187,7 +200,7 @@ static int copy_memory(struct iommuse_device *base, uint32_t pasid, uint64_t to,
 			return refuse(device, &blocked, n - copy.done, fault);
 		if (!part)
 			part = copy_bounced(&copy, &blocked);
-		if (!part)
+		if (blocked.reason)
 			return failed(&blocked, fault);
 		copy.done += part;
 	}
@@ -214,6 +227,8 @@ static bool borrow_direct(struct model_device *device, struct borrowed *borrowed
 	}
 	if (!device->direct)
 		dma_end(dma);
+	if (blocked->reason)
+		dma_report(dma, blocked, borrowed->length - found);
 	return borrowed->memory;
 }
 
@@ -314,15 +329,21 @@ static unsigned vectors(struct iommuse_device *base)
 	return irq_vectors(&model_device(base)->vfio);
 }
 
+/* By an event, where somebody listens: a log may be held up by who reads it. */
 static void say(struct iommuse_device *base, const char *text)
 {
 	struct model_device *device = model_device(base);
+	struct event event = {.type = EVENT_MESSAGE, .fd = -1};
 
 	if (device->said) {
 		snprintf(device->said, device->said_room, "%s: %s", device->model.name, text);
 		return;
 	}
-	log_line("%s (%s): %s", device->vfio.name, device->model.name, text);
+	snprintf(event.text, sizeof(event.text), "%s (%s): %s", device->vfio.name, device->model.name, text);
+	if (event_wanted_of(device->vfio.iommu.events, EVENT_MESSAGE))
+		event_announce(device->vfio.iommu.events, &event);
+	else
+		log_line("%s", event.text);
 }
 
 const struct iommuse_device_ops model_device_ops = {

@@ -406,6 +406,14 @@ static int start_fault_log(struct server *server)
 	return event_stream_listen_to(server->s.events, EVENT_DMA_FAULT, fault_log_event, server->faults);
 }
 
+/* What the models of devices say. */
+static void tell_message(void *context, const struct event *event, uint64_t lost)
+{
+	(void)context;
+	(void)lost;
+	log_line("%s", event->text);
+}
+
 static int start_to_serve(struct server *server)
 {
 	struct supervisor *s = &server->s;
@@ -424,6 +432,8 @@ static int start_to_serve(struct server *server)
 		err = start_trace(server);
 	if (!err && has_devices(server->options))
 		err = start_fault_log(server);
+	if (!err && has_devices(server->options) && !server->options->verbose)
+		err = event_stream_listen_to(s->events, EVENT_MESSAGE, tell_message, NULL);
 	if (!err)
 		err = pool_start(s);
 	return err;

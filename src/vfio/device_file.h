@@ -81,8 +81,8 @@ int device_mmap(struct device_file *file, struct client *client, uint64_t length
 
 /*
  * pci.c: the device comes to life for a file: memory for the areas, interrupts disabled, configuration space and model
- * reset. With device.lock held. Returns 0, -ENOMEM, -ENFILE. Closing takes all of it back, and resets the model; the
- * device is still attached then, and detached after it.
+ * reset. With device.lock held. Returns 0, -ENOMEM, -ENFILE, -EAGAIN: no thread. Closing takes all of it back, and
+ * resets the model; the device is still attached then, and detached after it.
  */
 int device_start(struct device_file *file, struct client *client);
 void device_stop(struct vfio_device *device);

@@ -83,9 +83,10 @@ int device_start(struct device_file *file, struct client *client)
 	pci_config_reset(&device->config, device->model);
 	device->model->reset(device->state);
 	pthread_mutex_unlock(&device->model_lock);
-	if (device->hooks)
-		device->hooks->opened(device);
-	return 0;
+	rc = device->hooks ? device->hooks->opened(device) : 0;
+	if (rc)
+		device_stop(device);
+	return rc;
 }
 
 void device_stop(struct vfio_device *device)

@@ -92,12 +92,25 @@ static bool number_is_taken(const struct vfio *vfio, unsigned number)
 	return false;
 }
 
+/* Who waits for it gets it next: a poller that is busy takes it again as soon as it has let it go. Of the mutexes only
+ * those that inherit priority are given to one who waits; where there are none, it may take long. */
+static void model_lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	if (pthread_mutex_init(lock, &attributes))
+		pthread_mutex_init(lock, NULL);
+	pthread_mutexattr_destroy(&attributes);
+}
+
 static void locks_init(struct vfio_device *device)
 {
 	pthread_condattr_t attributes;
 
 	pthread_mutex_init(&device->lock, NULL);
-	pthread_mutex_init(&device->model_lock, NULL);
+	model_lock_init(&device->model_lock);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&device->given_back, &attributes);
