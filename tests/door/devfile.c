@@ -16,6 +16,8 @@
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 
+#include <linux/kvm.h>
+
 enum {
 	VFIO_SET_IOMMU = 0x66,
 	VFIO_GROUP_SET_CONTAINER = 0x68,
@@ -576,6 +578,39 @@ static void plain_poll(struct test *t)
 	close_all(&o);
 }
 
+static long tell_kvm(int kvm_device, uint32_t attribute, int fd)
+{
+	int32_t argument = fd;
+	struct kvm_device_attr attr = {.group = KVM_DEV_VFIO_GROUP, .attr = attribute, .addr = address(&argument)};
+
+	return ERR(ioctl(kvm_device, KVM_SET_DEVICE_ATTR, &attr));
+}
+
+static void told_to_kvm(struct test *t)
+{
+	struct kvm_create_device create = {.type = KVM_DEV_TYPE_VFIO};
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int machine = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+	struct opened o;
+	int cdev;
+
+	if (machine < 0 || ioctl(machine, KVM_CREATE_DEVICE, &create) < 0) {
+		test_skip(t, "no KVM here: %s", strerror(errno));
+		return;
+	}
+	o = open_device();
+	cdev = open("/dev/vfio/devices/vfio1", O_RDWR);
+	SAME(t, tell_kvm((int)create.fd, KVM_DEV_VFIO_GROUP_ADD, o.group), 0);
+	SAME(t, tell_kvm((int)create.fd, KVM_DEV_VFIO_GROUP_DEL, o.group), 0);
+	SAME(t, tell_kvm((int)create.fd, KVM_DEV_VFIO_GROUP_ADD, cdev), 0);
+	SAME(t, tell_kvm((int)create.fd, KVM_DEV_VFIO_GROUP_ADD, o.container), -EINVAL);
+	CHECK(t, tell_kvm((int)create.fd, KVM_DEV_VFIO_GROUP_ADD, kvm) < 0);
+	CHECK(t, tell_kvm((int)create.fd, 9, o.group) < 0);
+	CHECK(t, tell_kvm(machine, KVM_DEV_VFIO_GROUP_ADD, o.group) < 0);
+	close(cdev);
+	close_all(&o);
+}
+
 /* More than there are high numbers. */
 static void many(struct test *t)
 {
@@ -613,6 +648,7 @@ static const struct test_case cases[] = {
 	{"killed", killed},
 	{"memory_for_dma", memory_for_dma},
 	{"plain_poll", plain_poll},
+	{"told_to_kvm", told_to_kvm},
 	{"many", many},
 };
 
