@@ -127,6 +127,9 @@ class Door:
         self.popens = []
         self.tmp = tempfile.mkdtemp(prefix="door-")
         os.environ["TMPDIR"] = self.tmp
+        # Where iommuse makes files of its own: in memory, and where no other run does.
+        self.runtime = tempfile.mkdtemp(prefix="door-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        os.environ["XDG_RUNTIME_DIR"] = self.runtime
 
     def program(self, name):
         return f"{self.programs}/door-{name}"
@@ -166,7 +169,9 @@ class Door:
 
     def left_behind(self):
         """What there is of iommuse outside of any run."""
-        named = [e for folder in ("/tmp", "/dev/shm", "/run", self.tmp) for e in safe_list(folder) if "iommuse" in e]
+        named = [e for folder in ("/tmp", "/dev/shm", "/run") for e in safe_list(folder)
+                 if "iommuse" in e and not e.startswith("iommuse-")]
+        named += [e for folder in (self.tmp, self.runtime) for e in safe_list(folder) if "iommuse" in e]
         made = [path for path in ("/dev/iommu", "/dev/vfio") if os.path.exists(path)]
         return {"mounts": len(read_text("/proc/self/mountinfo").splitlines()), "files": sorted(named), "nodes": made}
 
