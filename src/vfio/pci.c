@@ -57,45 +57,25 @@ static void put_regions(struct file_region **region)
 	}
 }
 
-int device_start(struct device_file *file, struct client *client)
+static int make_regions(struct device_file *file, struct client *client, struct file_region **region)
 {
-	struct vfio_device *device = file->device;
-	struct file_region *region[IOMMUSE_BARS] = {NULL};
+	const struct iommuse_bar *bar = file->device->model->bar;
 	int rc = 0;
 
-	for (unsigned bar = 0; bar < IOMMUSE_BARS && !rc; bar++) {
-		const struct iommuse_bar *b = &device->model->bar[bar];
-
-		if (b->size && b->area[0].length)
-			rc = client->ops->region_new(client, &file->file, (uint64_t)bar << REGION_SHIFT, b->size,
-						     &region[bar]);
-	}
-	if (rc) {
-		put_regions(region);
-		return rc;
-	}
-	irqs_disable(device);
-	pthread_mutex_lock(&device->model_lock);
-	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
-		device->region[bar] = region[bar];
-		device->memory[bar] = region[bar] ? region[bar]->memory : NULL;
-	}
-	pci_config_reset(&device->config, device->model);
-	device->model->reset(device->state);
-	pthread_mutex_unlock(&device->model_lock);
-	rc = device->hooks ? device->hooks->opened(device) : 0;
+	for (unsigned i = 0; i < IOMMUSE_BARS && !rc; i++)
+		if (bar[i].size && bar[i].area[0].length)
+			rc = client->ops->region_new(client, &file->file, (uint64_t)i << REGION_SHIFT, bar[i].size,
+						     &region[i]);
 	if (rc)
-		device_stop(device);
+		put_regions(region);
 	return rc;
 }
 
-void device_stop(struct vfio_device *device)
+/* Back to power-on, without memory. */
+static void power_off(struct vfio_device *device)
 {
 	struct file_region *region[IOMMUSE_BARS];
 
-	device_forget_ioeventfds(device);
-	if (device->hooks)
-		device->hooks->closing(device);
 	irqs_disable(device);
 	device->low_power = false;
 	pthread_mutex_lock(&device->model_lock);
@@ -109,6 +89,37 @@ void device_stop(struct vfio_device *device)
 	}
 	pthread_mutex_unlock(&device->model_lock);
 	put_regions(region);
+}
+
+int device_start(struct device_file *file, struct client *client)
+{
+	struct vfio_device *device = file->device;
+	struct file_region *region[IOMMUSE_BARS] = {NULL};
+	int rc = make_regions(file, client, region);
+
+	if (rc)
+		return rc;
+	irqs_disable(device);
+	pthread_mutex_lock(&device->model_lock);
+	for (unsigned bar = 0; bar < IOMMUSE_BARS; bar++) {
+		device->region[bar] = region[bar];
+		device->memory[bar] = region[bar] ? region[bar]->memory : NULL;
+	}
+	pci_config_reset(&device->config, device->model);
+	device->model->reset(device->state);
+	pthread_mutex_unlock(&device->model_lock);
+	rc = device->hooks ? device->hooks->opened(device) : 0;
+	if (rc)
+		power_off(device);
+	return rc;
+}
+
+void device_stop(struct vfio_device *device)
+{
+	device_forget_ioeventfds(device);
+	if (device->hooks)
+		device->hooks->closing(device);
+	power_off(device);
 }
 
 /* Interrupts stay what they are, as most of configuration space does. */
