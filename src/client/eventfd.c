@@ -74,3 +74,23 @@ void eventfd_drain(const struct eventfd *eventfd)
 
 	(void)!preadv2(eventfd->fd, &to, 1, -1, RWF_NOWAIT);
 }
+
+uint64_t eventfd_identity(const struct eventfd *eventfd)
+{
+	static const char key[] = "eventfd-id:";
+	char path[64], info[512];
+	const char *found;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", eventfd->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, info, sizeof(info) - 1);
+	close(fd);
+	info[n > 0 ? n : 0] = '\0';
+	found = strstr(info, key);
+	/* They begin with 0. */
+	return found ? strtoull(found + strlen(key), NULL, 10) + 1 : 0;
+}

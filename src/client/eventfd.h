@@ -29,6 +29,9 @@ int eventfd_fd(const struct eventfd *eventfd);
  */
 void eventfd_drain(const struct eventfd *eventfd);
 
+/* Names the eventfd, of all descriptors that there are for it; 0: the system does not say. */
+uint64_t eventfd_identity(const struct eventfd *eventfd);
+
 /* How a device signals its eventfds. Belongs to the process that made it, and outlives the eventfds that were signalled
  * by it. Returns 0 or -ENOMEM. */
 int eventfd_sender_new(struct eventfd_sender **sender);

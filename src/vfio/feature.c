@@ -72,13 +72,14 @@ static const struct feature features[] = {
 static int use_feature(struct vfio_device *device, struct client *client, uint32_t flags, uint32_t length, uaddr_t data)
 {
 	const uint32_t id = flags & VFIO_DEVICE_FEATURE_MASK;
-	const struct feature *feature = &features[id];
+	const struct feature *feature;
 
 	/* Asked of a device that cannot copy before it stops. */
 	if (id == VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
 		return -EINVAL;
-	if (id >= sizeof(features) / sizeof(*features) || !feature->operations)
+	if (id >= sizeof(features) / sizeof(*features) || !features[id].operations)
 		return -ENOTTY;
+	feature = &features[id];
 	if (flags & OPERATIONS & ~feature->operations)
 		return -EINVAL;
 	if (flags & VFIO_DEVICE_FEATURE_PROBE)

@@ -17,12 +17,20 @@
 
 #define MOST 1000U
 
+/* An eventfd, however many registers it writes: who takes what was written takes it for all of them. */
+struct source {
+	struct source *next;
+	uint64_t number;   /* in epoll; never reused: a stale event finds nothing */
+	uint64_t identity; /* 0: not known, so that it is shared with nobody */
+	struct eventfd *eventfd;
+	unsigned users;
+};
+
 struct ioeventfd {
 	struct ioeventfd *next;
-	uint64_t id; /* in epoll; never reused: a stale event finds nothing */
 	unsigned bar, width;
 	uint64_t offset, data;
-	struct eventfd *eventfd;
+	struct source *source;
 };
 
 /* Changed under device.lock and lock. The thread holds lock around a write: what is taken out writes no more. */
@@ -30,26 +38,34 @@ struct ioeventfds {
 	struct vfio_device *device;
 	pthread_mutex_t lock; /* below device.lock, above model_lock */
 	struct ioeventfd *first;
+	struct source *sources;
 	unsigned count;
-	uint64_t last_id;
+	uint64_t last_number;
 	int epoll, stop;
 	pthread_t thread;
 };
 
-static void fire(struct ioeventfds *all, uint64_t id)
+static void write_register(const struct ioeventfds *all, const struct ioeventfd *one)
 {
-	const struct ioeventfd *one;
 	uint8_t bytes[8];
 
+	for (unsigned i = 0; i < one->width; i++)
+		bytes[i] = (uint8_t)(one->data >> 8 * i);
+	region_write(all->device, one->bar, one->offset, bytes, one->width, one->width);
+}
+
+static void fire(struct ioeventfds *all, uint64_t number)
+{
+	const struct source *source;
+
 	pthread_mutex_lock(&all->lock);
-	for (one = all->first; one && one->id != id; one = one->next)
+	for (source = all->sources; source && source->number != number; source = source->next)
 		;
-	if (one) {
-		eventfd_drain(one->eventfd);
-		for (unsigned i = 0; i < one->width; i++)
-			bytes[i] = (uint8_t)(one->data >> 8 * i);
-		region_write(all->device, one->bar, one->offset, bytes, one->width, one->width);
-	}
+	if (source)
+		eventfd_drain(source->eventfd);
+	for (const struct ioeventfd *one = source ? all->first : NULL; one; one = one->next)
+		if (one->source == source)
+			write_register(all, one);
 	pthread_mutex_unlock(&all->lock);
 }
 
@@ -68,9 +84,9 @@ static void *wait_for_writes(void *context)
 	}
 }
 
-static int watch(int epoll, int fd, uint32_t events, uint64_t id)
+static int watch(int epoll, int fd, uint32_t events, uint64_t number)
 {
-	struct epoll_event event = {.events = events, .data.u64 = id};
+	struct epoll_event event = {.events = events, .data.u64 = number};
 
 	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -ENOMEM : 0;
 }
@@ -118,6 +134,54 @@ static void ioeventfds_free(struct ioeventfds *all)
 	free(all);
 }
 
+static void source_put(struct ioeventfds *all, struct source *source)
+{
+	struct source **link = &all->sources;
+
+	if (--source->users)
+		return;
+	while (*link != source)
+		link = &(*link)->next;
+	*link = source->next;
+	(void)epoll_ctl(all->epoll, EPOLL_CTL_DEL, eventfd_fd(source->eventfd), NULL);
+	eventfd_free(source->eventfd);
+	free(source);
+}
+
+/* Takes the eventfd over if it returns 0. */
+static int source_get(struct ioeventfds *all, struct eventfd *eventfd, struct source **source)
+{
+	const uint64_t identity = eventfd_identity(eventfd);
+	struct source *s = all->sources;
+	int rc;
+
+	while (s && (!identity || s->identity != identity))
+		s = s->next;
+	if (s) {
+		eventfd_free(eventfd);
+		s->users++;
+		*source = s;
+		return 0;
+	}
+	s = malloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	*s = (struct source){.next = all->sources,
+			     .number = all->last_number + 1,
+			     .identity = identity,
+			     .eventfd = eventfd,
+			     .users = 1};
+	rc = watch(all->epoll, eventfd_fd(eventfd), EPOLLIN | EPOLLET, s->number);
+	if (rc) {
+		free(s);
+		return rc;
+	}
+	all->last_number++;
+	all->sources = s;
+	*source = s;
+	return 0;
+}
+
 /* With device.lock held. */
 static void take_out(struct vfio_device *device, struct ioeventfd **link)
 {
@@ -127,9 +191,8 @@ static void take_out(struct vfio_device *device, struct ioeventfd **link)
 	pthread_mutex_lock(&all->lock);
 	*link = one->next;
 	all->count--;
+	source_put(all, one->source);
 	pthread_mutex_unlock(&all->lock);
-	(void)epoll_ctl(all->epoll, EPOLL_CTL_DEL, eventfd_fd(one->eventfd), NULL);
-	eventfd_free(one->eventfd);
 	free(one);
 	if (!all->count) {
 		device->ioeventfds = NULL;
@@ -166,7 +229,7 @@ static int check_room(struct ioeventfds *all, const struct ioeventfd *wanted)
 }
 
 /* With device.lock held; takes the eventfd over if it returns 0. */
-static int put_in(struct vfio_device *device, const struct ioeventfd *wanted)
+static int put_in(struct vfio_device *device, const struct ioeventfd *wanted, struct eventfd *eventfd)
 {
 	struct ioeventfds *all = device->ioeventfds;
 	struct ioeventfd *one;
@@ -177,14 +240,13 @@ static int put_in(struct vfio_device *device, const struct ioeventfd *wanted)
 	one = malloc(sizeof(*one));
 	if (!one)
 		return -ENOMEM;
+	*one = *wanted;
 	if (!all)
 		rc = ioeventfds_new(device, &all);
 	if (rc)
 		goto out_free;
-	*one = *wanted;
-	one->id = ++all->last_id;
 	pthread_mutex_lock(&all->lock);
-	rc = watch(all->epoll, eventfd_fd(one->eventfd), EPOLLIN | EPOLLET, one->id);
+	rc = source_get(all, eventfd, &one->source);
 	if (!rc) {
 		one->next = all->first;
 		all->first = one;
@@ -217,22 +279,23 @@ static int remove_one(struct vfio_device *device, const struct ioeventfd *wanted
 }
 
 /* The descriptor is looked up without the lock, but after what is wrong without it. */
-static int add_one(struct vfio_device *device, struct client *client, struct ioeventfd *wanted, int fd)
+static int add_one(struct vfio_device *device, struct client *client, const struct ioeventfd *wanted, int fd)
 {
+	struct eventfd *eventfd;
 	int rc;
 
 	pthread_mutex_lock(&device->lock);
 	rc = check_room(device->ioeventfds, wanted);
 	pthread_mutex_unlock(&device->lock);
 	if (!rc)
-		rc = eventfd_new(client, fd, &wanted->eventfd);
+		rc = eventfd_new(client, fd, &eventfd);
 	if (rc)
 		return rc;
 	pthread_mutex_lock(&device->lock);
-	rc = put_in(device, wanted);
+	rc = put_in(device, wanted, eventfd);
 	pthread_mutex_unlock(&device->lock);
 	if (rc)
-		eventfd_free(wanted->eventfd);
+		eventfd_free(eventfd);
 	return rc;
 }
 
