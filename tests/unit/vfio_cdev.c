@@ -453,10 +453,12 @@ static void a_device_is_stopped_before_it_is_detached(void)
 
 static void an_area_is_mapped_from_the_file(void)
 {
-	struct file_region *region;
+	struct file_region *region = NULL;
 
 	begin_bound();
 	CHECK_EQ(mmap_fd(cdev, AREA, 0, &region), 0);
+	if (!region)
+		return;
 	CHECK_EQ(region->offset, 0);
 	CHECK_EQ(region->length, BAR);
 	((volatile uint8_t *)region->memory)[AREA - 1] = 9;

@@ -358,7 +358,7 @@ static void a_group_is_one_iommufds(void)
 
 static void a_device_that_is_open_is_shared(void)
 {
-	struct file *a, *b;
+	struct file *a = NULL, *b = NULL;
 	int group, one, two;
 
 	begin();
@@ -370,9 +370,11 @@ static void a_device_that_is_open_is_shared(void)
 	CHECK(two >= 0 && two != one);
 	CHECK_EQ(world_file(NULL, one, &a), 0);
 	CHECK_EQ(world_file(NULL, two, &b), 0);
-	CHECK(a == b);
-	file_put(a);
-	file_put(b);
+	CHECK(a && a == b);
+	if (a)
+		file_put(a);
+	if (b)
+		file_put(b);
 	CHECK_EQ(atomic_load(&first->counts.resets), 1);
 	close_fd(one);
 	CHECK_EQ(first->device.memory[0][5], 5);
@@ -380,7 +382,7 @@ static void a_device_that_is_open_is_shared(void)
 	close_fd(two);
 	CHECK_EQ(atomic_load(&first->counts.resets), 2);
 	CHECK(!first->device.user);
-	one = device_fd(group, first);
+	CHECK(device_fd(group, first) >= 0);
 	CHECK_EQ(atomic_load(&first->counts.resets), 3);
 	CHECK_EQ(first->device.memory[0][5], 0);
 	end();

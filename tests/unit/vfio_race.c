@@ -214,7 +214,7 @@ static void *open_next(void *arg)
 
 static struct file *close_in_a_call(int fd)
 {
-	struct file *file;
+	struct file *file = NULL;
 
 	CHECK_EQ(world_file(NULL, fd, &file), 0);
 	close_fd(fd);
