@@ -56,6 +56,16 @@ void line_add_bytes(struct line *line, uint64_t bytes)
 		line_add(line, "0x%" PRIx64, bytes);
 }
 
+void line_add_time(struct line *line, uint64_t ns)
+{
+	if (ns < 1000000)
+		line_add(line, "%" PRIu64 " us", ns / 1000);
+	else if (ns < 1000000000)
+		line_add(line, "%" PRIu64 " ms", ns / 1000000);
+	else
+		line_add(line, "%" PRIu64 ".%" PRIu64 " s", ns / 1000000000, ns % 1000000000 / 100000000);
+}
+
 static void line_end(struct line *line)
 {
 	const char *end = line->cut ? CUT_END : END;

@@ -32,6 +32,9 @@ void line_add_list(struct line *line, const char *format, va_list list) __attrib
 /* Appends a number of bytes, exactly: "4 KiB", "100 bytes", 0x100001 where it is large and no multiple of 1 KiB. */
 void line_add_bytes(struct line *line, uint64_t bytes);
 
+/* Appends how long something took or is ago: "50 us", "12 ms", "3.4 s". */
+void line_add_time(struct line *line, uint64_t ns);
+
 /*
  * Ends the line and writes it. Raises no SIGPIPE, whatever the process does with that signal. Returns 0, or -errno of
  * write(2): the line or its rest has not been written. Blocks where fd does.

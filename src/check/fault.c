@@ -11,9 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NS_PER_US UINT64_C(1000)
-#define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_S UINT64_C(1000000000)
 
 /* The log waits for its reader for that long, and not at all once it did so in vain. */
 #define PATIENCE_MS 1000
@@ -66,20 +64,24 @@ static const char *reason_of(const struct event *event)
 	return "no reason is known";
 }
 
-static void add_age(struct line *line, uint64_t now_ns, uint64_t then_ns)
+static void add_age(struct line *line, const struct event *event)
 {
-	const uint64_t age = now_ns > then_ns ? now_ns - then_ns : 0;
-
-	if (age < NS_PER_MS)
-		line_add(line, "%" PRIu64 " us ago", age / NS_PER_US);
-	else if (age < NS_PER_S)
-		line_add(line, "%" PRIu64 " ms ago", age / NS_PER_MS);
-	else
-		line_add(line, "%" PRIu64 ".%" PRIu64 " s ago", age / NS_PER_S, age % NS_PER_S / (NS_PER_S / 10));
+	line_add_time(line, event->time_ns > event->dma.gone_ns ? event->time_ns - event->dma.gone_ns : 0);
+	line_add(line, " ago");
 }
 
+/* From a MiB on roughly: as whole MiB, GiB or TiB. */
 static void add_distance(struct line *line, uint64_t bytes, const char *where)
 {
+	uint64_t unit = UINT64_C(1) << 20;
+
+	if (bytes >= unit) {
+		while (bytes / 1024 >= unit && unit < UINT64_C(1) << 40)
+			unit *= 1024;
+		if (bytes % unit)
+			line_add(line, "over ");
+		bytes -= bytes % unit;
+	}
 	if (bytes)
 		line_add_bytes(line, bytes);
 	else
@@ -119,15 +121,15 @@ static void add_past(struct line *line, const struct event *event)
 		else
 			line_add(line, "a page table");
 		line_add(line, " until ");
-		add_age(line, event->time_ns, event->dma.gone_ns);
+		add_age(line, event);
 	} else if (known & EVENT_DMA_ALL) {
 		line_add(line, "; everything was unmapped ");
-		add_age(line, event->time_ns, event->dma.gone_ns);
+		add_age(line, event);
 		if (event->dma.gone_pid)
 			line_add(line, " by process %" PRId32, event->dma.gone_pid);
 	} else if (known & EVENT_DMA_UNMAPPED) {
 		line_add(line, "; it was mapped until ");
-		add_age(line, event->time_ns, event->dma.gone_ns);
+		add_age(line, event);
 		if (event->dma.gone_pid)
 			line_add(line, " (unmapped by process %" PRId32 ")", event->dma.gone_pid);
 	}
@@ -153,7 +155,7 @@ static void add_device(struct line *line, const char *device)
 	line_add(line, "%.*s", (int)sizeof(((struct burst *)0)->device), device[0] ? device : "a device");
 }
 
-void fault_describe(struct line *line, const struct event *event)
+static void describe(struct line *line, const struct event *event)
 {
 	const bool write = event->dma.access & DMA_WRITE;
 
@@ -245,7 +247,7 @@ static void tell(struct fault_log *log, const struct event *event)
 	}
 	burst->shown++;
 	begin(&line);
-	fault_describe(&line, event);
+	describe(&line, event);
 	show(log, &line);
 }
 

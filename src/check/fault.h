@@ -15,7 +15,6 @@
 
 struct event;
 struct fault_log;
-struct line;
 
 #define FAULT_LINES 4
 
@@ -30,8 +29,5 @@ void fault_log_event(void *context, const struct event *event, uint64_t lost);
 
 /* Tells what was only counted so far. From any thread. */
 void fault_log_settle(struct fault_log *log);
-
-/* Appends an EVENT_DMA_FAULT, from the device's name on. */
-void fault_describe(struct line *line, const struct event *event);
 
 #endif

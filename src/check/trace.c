@@ -6,11 +6,12 @@
  */
 #include "check/trace.h"
 
+#include "abi/iommufd.h"
 #include "base/event.h"
 #include "base/line.h"
 #include "base/range_map.h"
 #include "check/decode.h"
-#include "check/fault.h"
+#include "hwpt/device.h"
 #include "iommufd/object.h"
 
 #include <errno.h>
@@ -348,12 +349,63 @@ static void show_attach(struct trace *trace, const struct traced_file *file, con
 	show(trace, &line);
 }
 
+static const char *reason_name(uint32_t reason)
+{
+	static const char *const names[] = {
+		[DMA_FAULT_NO_DOMAIN] = "NO_DOMAIN",   [DMA_FAULT_NOT_MAPPED] = "NOT_MAPPED",
+		[DMA_FAULT_READ_ONLY] = "READ_ONLY",   [DMA_FAULT_WRITE_ONLY] = "WRITE_ONLY",
+		[DMA_FAULT_MEMORY] = "MEMORY_IS_GONE", [DMA_FAULT_BUS_MASTER] = "NO_BUS_MASTER",
+	};
+	const char *name = reason < sizeof(names) / sizeof(names[0]) ? names[reason] : NULL;
+
+	return name ? name : "?";
+}
+
+static void add_map(struct line *line, const char *name, uint64_t start, uint64_t last, uint8_t prot)
+{
+	line_add(line, " %s=[0x%" PRIx64 ", 0x%" PRIx64 "] %s%s", name, start, last,
+		 prot & IOMMU_IOAS_MAP_READABLE ? "r" : "", prot & IOMMU_IOAS_MAP_WRITEABLE ? "w" : "");
+}
+
+/* What is known of the place. */
+static void add_place(struct line *line, const struct event *event)
+{
+	const uint32_t known = event->dma.known;
+
+	if (known & EVENT_DMA_IOAS)
+		line_add(line, " ioas=%" PRIu32, event->dma.ioas);
+	if (known & EVENT_DMA_REVOKED)
+		line_add(line, " REVOKED");
+	if (known & (EVENT_DMA_MAPPED | EVENT_DMA_BELOW))
+		add_map(line, known & EVENT_DMA_MAPPED ? "map" : "below", event->dma.below_start, event->dma.below_last,
+			event->dma.below_prot);
+	if (known & EVENT_DMA_ABOVE)
+		add_map(line, "above", event->dma.above_start, event->dma.above_last, event->dma.above_prot);
+	if (!(known & (EVENT_DMA_UNMAPPED | EVENT_DMA_DETACHED)))
+		return;
+	if (known & EVENT_DMA_DETACHED)
+		line_add(line, " detached from ioas %" PRIu32 " ", event->dma.ioas);
+	else
+		line_add(line, known & EVENT_DMA_ALL ? " all unmapped " : " unmapped ");
+	line_add_time(line, event->time_ns > event->dma.gone_ns ? event->time_ns - event->dma.gone_ns : 0);
+	line_add(line, " ago");
+	if (event->dma.gone_pid)
+		line_add(line, " by %" PRId32, event->dma.gone_pid);
+}
+
 static void show_dma_fault(struct trace *trace, const struct event *event)
 {
+	const int limit = sizeof(event->dma.device);
 	struct line line;
 
 	begin(&line, event->pid, event->tid);
-	fault_describe(&line, event);
+	line_add(&line, "%.*s DMA %s", limit, event->dma.device, event->dma.access & DMA_WRITE ? "write" : "read");
+	if (event->dma.pasid)
+		line_add(&line, " pasid=%" PRIu32, event->dma.pasid);
+	line_add(&line, " iova=0x%" PRIx64 " length=", event->dma.iova);
+	line_add_bytes(&line, event->dma.length);
+	line_add(&line, " -> %s", reason_name(event->dma.reason));
+	add_place(&line, event);
 	show(trace, &line);
 }
 

@@ -2,11 +2,12 @@
 """The tests of the door that have VFIO devices."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import time
 
-from harness import Server, Skipped, check, report
+from harness import Server, Skipped, check, report, same
 
 
 def devfile(door):
@@ -24,6 +25,50 @@ def devices(door):
             print(f"    {way}:")
             server.client("vfio", "--variant", str(variant), "--rounds", door.rounds(50, 1000))
         server.expect_no_leak("devices")
+
+
+# What is said of each mistake of door-vfio_wrong, in its order. In expressions, as processes and times are not known.
+WRONG = [
+    r"DMA read of 100 bytes from IOVA 0x40000000 blocked: nothing is mapped there; nearest map: "
+    r"\[0x30000000, 0x3000ffff\] over 255 MiB before",
+    r"DMA write of 100 bytes to IOVA 0x20011000 blocked: nothing is mapped there; nearest maps: "
+    r"\[0x20000000, 0x2000ffff\] 4 KiB before, \[0x30000000, 0x3000ffff\] over 255 MiB after",
+    r"DMA read of 60 bytes from IOVA 0x20010000 blocked: nothing is mapped there; nearest maps: "
+    r"\[0x20000000, 0x2000ffff\] directly before, \[0x30000000, 0x3000ffff\] over 255 MiB after",
+    r"DMA write of 100 bytes to IOVA 0x20000000 blocked: it is mapped read-only; the map is "
+    r"\[0x20000000, 0x2000ffff\]",
+    r"DMA read of 100 bytes from IOVA 0x40000010 blocked: nothing is mapped there; nearest map: "
+    r"\[0x30000000, 0x3000ffff\] over 255 MiB before; it was mapped until [\d.]+ (us|ms|s) ago "
+    r"\(unmapped by process \d+\)",
+    r"DMA read of 100 bytes from IOVA 0x50000000 blocked: the program has unmapped the memory behind it; the map is "
+    r"\[0x50000000, 0x5000ffff\]",
+    # The engine asks for its descriptor, and then writes that it has halted.
+    r"DMA read of 64 bytes from IOVA 0x10000000 blocked: bus mastering is off in the PCI command register",
+    r"DMA write of 8 bytes to IOVA 0x10001000 blocked: bus mastering is off in the PCI command register",
+    r"DMA read of 64 bytes from IOVA 0x10000000 blocked: the device is not attached to an IOAS; it was attached to "
+    r"ioas \d+ until [\d.]+ (us|ms|s) ago",
+    r"DMA write of 8 bytes to IOVA 0x10001000 blocked: the device is not attached to an IOAS; it was attached to "
+    r"ioas \d+ until [\d.]+ (us|ms|s) ago",
+]
+
+
+def wrong_dma(door):
+    """each wrong DMA is told in one line, and a burst of them in a few"""
+    before = door.left_behind()
+    device = ["--device", "ioat"]
+    for way, said in enumerate((WRONG[:-2], WRONG[:-2], WRONG[:-2], WRONG)):
+        status, out, err = door.run(door.program("vfio_wrong"), str(way), options=device)
+        same((status, out), (0, ""), "vfio_wrong: exit status and output")
+        lines = [line for line in err.splitlines() if line.startswith("iommuse: 0000:01:00.0: ")]
+        same(len(lines), len(said), f"lines: {err}")
+        for line, expression in zip(lines, said):
+            check(re.fullmatch("iommuse: 0000:01:00.0: " + expression, line), f"says {line!r}, and not {expression!r}")
+    status, out, err = door.run(door.program("vfio_wrong"), "3", "500", options=device)
+    same((status, out), (0, ""), "a burst: exit status and output")
+    counted = re.findall(r"^iommuse: 0000:01:00.0: \.\.\. and (\d+) more \(nothing is mapped there\)", err, re.M)
+    shown = len(re.findall(r"^iommuse: 0000:01:00.0: DMA read of 100 bytes", err, re.M))
+    same(shown + sum(map(int, counted)), 500, f"faults that were told: {err}")
+    door.expect_nothing_left(before)
 
 
 def dpdk_lacks():

@@ -157,6 +157,40 @@ static void the_nearest_maps_are_told(void)
 	end();
 }
 
+static void what_is_far_is_told_roughly(void)
+{
+	static const struct {
+		uint64_t before;
+		const char *text;
+	} cases[] = {
+		{1, "1 byte"},
+		{1025, "1025 bytes"},
+		{1048575, "1048575 bytes"},
+		{1 << 20, "1 MiB"},
+		{(1 << 20) + 1, "over 1 MiB"},
+		{(1 << 30) - 1, "over 1023 MiB"},
+		{UINT64_C(3) << 30, "3 GiB"},
+		{UINT64_C(3) << 40 | 5, "over 3 TiB"},
+		{UINT64_C(0xfff) << 50, "4095 PiB"},
+	};
+	struct event event = fault(DMA_FAULT_NOT_MAPPED);
+	char text[256];
+
+	begin();
+	event.dma.iova = UINT64_MAX;
+	event.dma.known = EVENT_DMA_IOAS | EVENT_DMA_BELOW;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		event.dma.below_last = UINT64_MAX - 1 - cases[i].before;
+		tell(event);
+		snprintf(text, sizeof(text),
+			 "iommuse: 0000:01:00.0: DMA write of 64 bytes to IOVA 0xffffffffffffffff blocked: nothing is "
+			 "mapped there; nearest map: [0x0, 0x%" PRIx64 "] %s before\n",
+			 event.dma.below_last, cases[i].text);
+		EXPECT_TEXT(text);
+	}
+	end();
+}
+
 static void what_was_there_before_is_told(void)
 {
 	struct event event = fault(DMA_FAULT_NOT_MAPPED);
@@ -312,6 +346,7 @@ int main(void)
 {
 	each_reason_has_words();
 	the_nearest_maps_are_told();
+	what_is_far_is_told_roughly();
 	what_was_there_before_is_told();
 	a_burst_is_a_few_lines_and_a_count();
 	what_was_counted_is_told_in_the_end();

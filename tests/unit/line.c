@@ -66,6 +66,26 @@ static void bytes_are_exact(void)
 	}
 }
 
+static void times_are_short(void)
+{
+	static const struct {
+		uint64_t ns;
+		const char *text;
+	} cases[] = {
+		{0, "0 us"},       {999, "0 us"},         {1000, "1 us"},        {999999, "999 us"},
+		{1000000, "1 ms"}, {999999999, "999 ms"}, {1000000000, "1.0 s"}, {61499999999, "61.4 s"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct line line;
+
+		line_start(&line);
+		line_add_time(&line, cases[i].ns);
+		line.text[line.length] = 0;
+		EXPECT(strcmp(line.text, cases[i].text) == 0);
+	}
+}
+
 static void a_line_that_is_too_long_is_cut_and_says_so(void)
 {
 	const size_t most = LINE_BYTES - strlen("...\n");
@@ -182,6 +202,7 @@ static void the_log_does_not_wait_for_a_reader_for_ever(void)
 int main(void)
 {
 	bytes_are_exact();
+	times_are_short();
 	a_line_that_is_too_long_is_cut_and_says_so();
 	a_line_controls_no_terminal();
 	a_pipe_that_nobody_reads_raises_no_signal();

@@ -628,16 +628,79 @@ static void event_queues_are_told(void)
 
 static void blocked_dma_is_told(void)
 {
+	static const char *const reasons[] = {
+		"?", "NO_DOMAIN", "NOT_MAPPED", "READ_ONLY", "WRITE_ONLY", "MEMORY_IS_GONE", "NO_BUS_MASTER", "?",
+	};
 	struct pen pen = pen_new();
 	struct event event = {
 		.type = EVENT_DMA_FAULT,
+		.time_ns = 5000000000,
 		.dma = {.iova = 0x1000, .length = 4096, .access = DMA_WRITE, .device = "0000:01:00.0"},
 	};
+	char text[128];
 
-	event.dma.reason = DMA_FAULT_BUS_MASTER;
+	for (uint8_t reason = 0; reason < sizeof(reasons) / sizeof(reasons[0]); reason++) {
+		event.dma.reason = reason;
+		trace_event(pen.trace, &event, 0);
+		snprintf(text, sizeof(text), "[-] 0000:01:00.0 DMA write iova=0x1000 length=4 KiB -> %s\n",
+			 reasons[reason]);
+		EXPECT_TEXT(&pen, text);
+	}
+	/* A name without an end. */
+	memset(event.dma.device, 'x', sizeof(event.dma.device));
+	event.dma.reason = DMA_FAULT_NO_DOMAIN;
+	event.dma.access = DMA_READ;
+	event.dma.pasid = 3;
+	event.dma.length = 8;
 	trace_event(pen.trace, &event, 0);
-	EXPECT_TEXT(&pen, "[-] 0000:01:00.0: DMA write of 4 KiB to IOVA 0x1000 blocked: bus mastering is off in the "
-			  "PCI command register\n");
+	EXPECT_TEXT(&pen, "[-] xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx DMA read pasid=3 iova=0x1000 length=8 bytes -> "
+			  "NO_DOMAIN\n");
+	pen_free(&pen);
+}
+
+static void the_place_of_blocked_dma_is_told(void)
+{
+	struct pen pen = pen_new();
+	struct event event = {
+		.type = EVENT_DMA_FAULT,
+		.time_ns = 5000000000,
+		.dma = {.iova = 0x3000,
+			.length = 8,
+			.access = DMA_READ,
+			.reason = DMA_FAULT_NOT_MAPPED,
+			.ioas = 2,
+			.below_start = 0x1000,
+			.below_last = 0x1fff,
+			.below_prot = IOMMU_IOAS_MAP_READABLE,
+			.above_start = 0x5000,
+			.above_last = 0x5fff,
+			.above_prot = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE,
+			.gone_ns = 4988000000,
+			.gone_pid = 42,
+			.known = EVENT_DMA_IOAS | EVENT_DMA_BELOW | EVENT_DMA_ABOVE | EVENT_DMA_UNMAPPED,
+			.device = "0000:01:00.0"},
+	};
+
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NOT_MAPPED ioas=2 below=[0x1000, "
+			  "0x1fff] r above=[0x5000, 0x5fff] rw unmapped 12 ms ago by 42\n");
+	event.dma.known = EVENT_DMA_IOAS | EVENT_DMA_UNMAPPED | EVENT_DMA_ALL;
+	event.dma.gone_pid = 0;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen,
+		    "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NOT_MAPPED ioas=2 all unmapped 12 ms "
+		    "ago\n");
+	event.dma.known = EVENT_DMA_DETACHED;
+	event.dma.reason = DMA_FAULT_NO_DOMAIN;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen,
+		    "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NO_DOMAIN detached from ioas 2 12 ms "
+		    "ago\n");
+	event.dma.known = EVENT_DMA_IOAS | EVENT_DMA_MAPPED | EVENT_DMA_REVOKED;
+	event.dma.reason = DMA_FAULT_NOT_MAPPED;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NOT_MAPPED ioas=2 REVOKED "
+			  "map=[0x1000, 0x1fff] r\n");
 	pen_free(&pen);
 }
 
@@ -747,6 +810,7 @@ int main(void)
 	attachments_are_told();
 	event_queues_are_told();
 	blocked_dma_is_told();
+	the_place_of_blocked_dma_is_told();
 	losses_are_told();
 	a_reader_that_left_costs_lines_and_nothing_else();
 	a_reader_that_comes_back_learns_what_it_missed();
