@@ -112,6 +112,18 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	return err;
 }
 
+void calls_settle(struct supervisor *s)
+{
+	struct standin *closed;
+
+	supervisor_lock(s);
+	processes_settle(s);
+	supervisor_drain(s);
+	closed = standins_take_closed(s);
+	supervisor_unlock(s);
+	standins_drop(s, closed);
+}
+
 static void end(struct call *call)
 {
 	supervisor_lock(call->supervisor);

@@ -2,6 +2,7 @@
 /* What a client does with a descriptor. */
 #include "supervisor/calls.h"
 
+#include "abi/vfio.h"
 #include "client/file.h"
 #include "supervisor/exec.h"
 #include "supervisor/kvm.h"
@@ -60,12 +61,20 @@ static int substitute(struct call *call)
 	return err < 0 ? err : 0;
 }
 
+/* Does a command look whether nobody else has a group or a device? */
+static bool is_exclusive(const struct call *call, unsigned cmd)
+{
+	return cmd == VFIO_DEVICE_BIND_IOMMUFD ? call->file->ops->device : call->node && call->node->kind == NODE_GROUP;
+}
+
 int64_t call_ioctl(struct call *call)
 {
+	const unsigned cmd = (unsigned)call->n.args[1];
+
 	if (!call->file) {
 		int err = call->is_open ? substitute(call) : -ENOENT;
 
-		if (err == -ENOENT && (unsigned)call->n.args[1] == KVM_SET_DEVICE_ATTR)
+		if (err == -ENOENT && cmd == KVM_SET_DEVICE_ATTR)
 			return kvm_set_device_attr(call);
 		if (err)
 			return err == -ENOENT ? CALL_CONTINUE : err;
@@ -73,7 +82,9 @@ int64_t call_ioctl(struct call *call)
 	call->client.fd = (int)call->n.args[0];
 	if (!call->file->ops->ioctl)
 		return -ENOTTY;
-	return call->file->ops->ioctl(call->file, &call->client, (unsigned)call->n.args[1], call->n.args[2]);
+	if (is_exclusive(call, cmd))
+		calls_settle(call->supervisor);
+	return call->file->ops->ioctl(call->file, &call->client, cmd, call->n.args[2]);
 }
 
 int64_t call_mmap(struct call *call)

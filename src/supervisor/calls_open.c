@@ -47,6 +47,8 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 		return -EEXIST;
 	if (flags & O_DIRECTORY)
 		return -ENOTDIR;
+	if (node->kind == NODE_GROUP)
+		calls_settle(s);
 	err = system_open(s->system, &call->client, node->path, flags, &file);
 	if (err)
 		return err;

@@ -13,12 +13,14 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/kcmp.h>
 
 #define BUCKETS                64U
-#define THREADS_MAX            256U        /* of each of which a directory is kept open */
+#define THREADS_MAX            256U /* of each of which a directory is kept open */
+#define SETTLE_MS              200
 #define INITIAL_USER_NAMESPACE 4026531837U /* the inode number that the kernel gives it, PROC_USER_INIT_INO */
 
 /* A thread that was seen, most recently used first. */
@@ -37,12 +39,23 @@ struct processes {
 	struct thread *newest, *oldest;
 	unsigned thread_count;
 	struct process *all[BUCKETS];
+	unsigned orphans; /* calls in flight of processes that are gone */
+	pthread_cond_t orphan_ended;
 };
 
 int processes_new(struct processes **table)
 {
-	*table = calloc(1, sizeof(**table));
-	return *table ? 0 : -ENOMEM;
+	struct processes *t = calloc(1, sizeof(*t));
+	pthread_condattr_t attr;
+
+	if (!t)
+		return -ENOMEM;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->orphan_ended, &attr);
+	pthread_condattr_destroy(&attr);
+	*table = t;
+	return 0;
 }
 
 static void process_put(struct process *p)
@@ -99,6 +112,8 @@ static void process_forget(struct supervisor *s, struct process *p)
 		;
 	*link = p->next;
 	p->gone = true;
+	for (const struct call *call = p->calls; call; call = call->next)
+		t->orphans++;
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->pidfd, NULL);
 	process_put(p);
 }
@@ -120,6 +135,7 @@ void processes_free(struct processes *t)
 			process_put(p);
 		}
 	}
+	pthread_cond_destroy(&t->orphan_ended);
 	free(t);
 }
 
@@ -426,7 +442,29 @@ void process_call_end(struct call *call)
 	*call->link = call->next;
 	if (call->next)
 		call->next->link = call->link;
+	if (call->process->gone) {
+		call->supervisor->processes->orphans--;
+		pthread_cond_broadcast(&call->supervisor->processes->orphan_ended);
+	}
 	process_put(call->process);
+}
+
+void processes_settle(struct supervisor *s)
+{
+	struct processes *t = s->processes;
+	struct timespec end;
+
+	if (!t->orphans)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += SETTLE_MS * 1000000L;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_nsec -= 1000000000;
+		end.tv_sec++;
+	}
+	while (t->orphans)
+		if (pthread_cond_timedwait(&t->orphan_ended, &s->lock, &end))
+			return;
 }
 
 bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid)

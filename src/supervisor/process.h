@@ -29,6 +29,13 @@ int process_stat(int dir, const char *path, struct stat *st);
 void process_call_begin(struct call *call);
 void process_call_end(struct call *call);
 
+/*
+ * Waits for calls in flight of processes that are gone, as far as is known: what they had open is not closed before.
+ * Not for long: who serves a page of their arguments can make them take as long as it likes. Under the lock, which is
+ * dropped meanwhile.
+ */
+void processes_settle(struct supervisor *s);
+
 /* Is a call of the thread in flight? Takes the lock. */
 bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid);
 
