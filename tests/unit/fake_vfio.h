@@ -104,8 +104,7 @@ static void fake_kick(struct vfio_device *device)
 	atomic_fetch_add(&model_saw.kicks, 1);
 }
 
-static const struct vfio_device_hooks fake_hooks = {
-	.opened = (void *)fake_opened, .closing = fake_closing, .kick = fake_kick};
+static const struct vfio_device_hooks fake_hooks = {.opened = fake_opened, .closing = fake_closing, .kick = fake_kick};
 
 static struct iommufd_config vfio_config;
 static struct vfio vfio;
