@@ -147,7 +147,7 @@ static void fill_express(struct pci_config *config, const struct iommuse_model *
 	config->express = EXPRESS_AT;
 	set16(byte, EXPRESS_AT + PCI_EXP_FLAGS, 2);
 	set32(byte, EXPRESS_AT + PCI_EXP_DEVCAP,
-	      1U | PCI_EXP_DEVCAP_EXT_TAG | PCI_EXP_DEVCAP_RBER | (model->reset ? PCI_EXP_DEVCAP_FLR : 0));
+	      1U | PCI_EXP_DEVCAP_EXT_TAG | PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
 	set16(byte, EXPRESS_AT + PCI_EXP_DEVCTL,
 	      PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_PAYLOAD_256B | PCI_EXP_DEVCTL_EXT_TAG |
 		      PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B);

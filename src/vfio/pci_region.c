@@ -306,8 +306,7 @@ static void config_write(struct device_file *file, unsigned offset, unsigned n, 
 	pthread_mutex_unlock(&device->model_lock);
 	if (before != after)
 		kick(device);
-	if (config->express && device->model->reset && writes_byte(offset, n, value, control, &byte) &&
-	    byte & PCI_EXP_DEVCTL_BCR_FLR >> 8)
+	if (config->express && writes_byte(offset, n, value, control, &byte) && byte & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		reset_function(file);
 }
 
