@@ -237,8 +237,8 @@ static inline void iommuse_say(struct iommuse_device *device, const char *text)
 	device->ops->say(device, text);
 }
 
-/* What a shared object exports. */
-const struct iommuse_model *iommuse_model(void);
+/* What a shared object exports, also where it is compiled to hide what it does not say to export. */
+__attribute__((visibility("default"))) const struct iommuse_model *iommuse_model(void);
 
 #ifdef __cplusplus
 }

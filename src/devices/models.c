@@ -114,8 +114,7 @@ static int check_msix_part(const struct iommuse_model *model, const char *name, 
 		return why_not(why, -EINVAL, "%s: %s is at %#x, not at a multiple of 8", name, what, offset);
 	if (end > bar->size)
 		return why_not(why, -EINVAL, "%s: %s is not inside BAR %u", name, what, model->msix_bar);
-	/* Drivers keep away from whole pages. */
-	if (in_area(bar, offset / PAGE * PAGE, (end + PAGE - 1) / PAGE * PAGE))
+	if (in_area(bar, offset, end))
 		return why_not(why, -EINVAL, "%s: %s is in an area; it must be in trapped pages", name, what);
 	return 0;
 }
