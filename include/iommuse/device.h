@@ -74,7 +74,8 @@ struct iommuse_model {
 
 	bool intx;             /* has an interrupt pin */
 	uint8_t msi_vectors;   /* 0, or a power of two up to 32 */
-	uint16_t msix_vectors; /* 0, or up to 2048; its table and pending bits lie in trapped pages of a BAR */
+	uint16_t msix_vectors; /* 0, or up to 2048; its table and pending bits lie in a BAR, where nobody looks at them:
+				  in trapped pages, or in one area, so that drivers can map the BAR whole */
 	uint8_t msix_bar;
 	uint32_t msix_table, msix_pba; /* offsets in that BAR */
 	uint8_t pasid_bits;            /* 0, or up to 20: capabilities PASID and ATS */

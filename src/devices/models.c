@@ -58,6 +58,15 @@ static bool in_area(const struct iommuse_bar *bar, uint64_t first, uint64_t end)
 	return false;
 }
 
+/* Is all of [first, end) in one area? */
+static bool is_area(const struct iommuse_bar *bar, uint64_t first, uint64_t end)
+{
+	for (unsigned i = 0; i < IOMMUSE_AREAS && bar->area[i].length; i++)
+		if (first >= bar->area[i].offset && end <= (uint64_t)bar->area[i].offset + bar->area[i].length)
+			return true;
+	return false;
+}
+
 static int check_areas(const struct iommuse_bar *bar, unsigned n, const char *name, const struct why *why)
 {
 	uint64_t end = 0;
@@ -114,8 +123,11 @@ static int check_msix_part(const struct iommuse_model *model, const char *name, 
 		return why_not(why, -EINVAL, "%s: %s is at %#x, not at a multiple of 8", name, what, offset);
 	if (end > bar->size)
 		return why_not(why, -EINVAL, "%s: %s is not inside BAR %u", name, what, model->msix_bar);
-	if (in_area(bar, offset, end))
-		return why_not(why, -EINVAL, "%s: %s is in an area; it must be in trapped pages", name, what);
+	/* Drivers keep away from whole pages, unless they can map them all. */
+	if (in_area(bar, offset / PAGE * PAGE, (end + PAGE - 1) / PAGE * PAGE) && !is_area(bar, offset, end))
+		return why_not(why, -EINVAL,
+			       "%s: %s is in an area, and not all of it; it must be in trapped pages, or in one area",
+			       name, what);
 	return 0;
 }
 
