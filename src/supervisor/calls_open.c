@@ -9,6 +9,7 @@
 #include "supervisor/remote_give.h"
 #include "supervisor/standin.h"
 #include "supervisor/status.h"
+#include "supervisor/sysfs_live.h"
 #include "system/system.h"
 
 #include <errno.h>
@@ -74,6 +75,8 @@ static int64_t open_path(struct call *call, int dirfd, uaddr_t path, int flags, 
 	if (flags & O_PATH)
 		return CALL_CONTINUE;
 	if (!path_find(call, dirfd, path, links, &target)) {
+		if (target.config)
+			sysfs_live_refresh(call->supervisor->live);
 		if (flags & O_TRUNC && !((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)))
 			cut_path(call, dirfd, path, 0);
 		return CALL_CONTINUE;

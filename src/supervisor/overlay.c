@@ -148,7 +148,7 @@ static int place_nodes(struct overlay *o, int old, int new, const struct node *n
 
 	while (nodes[count].path)
 		count++;
-	o->places = calloc(count, sizeof(*o->places));
+	o->places = calloc(count + 1, sizeof(*o->places));
 	if (!o->places)
 		return -ENOMEM;
 	for (size_t i = 0; i < count && !err; i++)

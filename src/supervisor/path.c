@@ -263,6 +263,7 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct pa
 	*target = (struct path_target){0};
 	if (remote_string(call, path, given, sizeof(given)) <= 0)
 		return false;
+	target->config = !strcmp(last_word(given), "config");
 	if ((!links && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
 		return false;
 	target->beneath = stays_beneath(given);

@@ -8,6 +8,7 @@
 struct path_target {
 	int error;               /* -ENOTDIR: the path goes on below a node */
 	bool linked;             /* the last word was a symbolic link */
+	bool config;             /* its last word is that of a device's configuration space below /sys */
 	bool beneath;            /* the path as given stays below the directory that it begins in */
 	const struct node *node; /* one of our nodes, or NULL */
 	pid_t status;            /* or 0: the path means the status of this thread or process in /proc */

@@ -17,6 +17,7 @@
 #include "supervisor/standin.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/sysfs.h"
+#include "supervisor/sysfs_live.h"
 #include "supervisor/tree.h"
 #include "vfio/device.h"
 
@@ -319,19 +320,25 @@ static int describe_devices(struct server *server)
 	return tree->error;
 }
 
-/* Where no namespace shows the devices. */
-static int make_shadow(struct server *server)
+/* What is left to do when the overlay is there: where no namespace shows the devices, files are made for them. */
+static int show_devices(struct server *server)
 {
 	struct supervisor *s = &server->s;
 	mode_t mask;
-	int err;
+	int err = 0;
 
-	if (!s->trap_paths || !server->tree.root)
+	if (!server->tree.root)
 		return 0;
-	sysfs_describe_nodes(&server->tree, system_nodes(s->system));
-	mask = umask(0);
-	err = shadow_new(&server->tree, &s->shadow);
-	umask(mask);
+	if (s->trap_paths) {
+		sysfs_describe_nodes(&server->tree, system_nodes(s->system));
+		mask = umask(0);
+		err = shadow_new(&server->tree, &s->shadow);
+		umask(mask);
+	}
+	if (!err)
+		err = sysfs_live_new(system_vfio(s->system), s->shadow ? shadow_root(s->shadow) : "", &s->live);
+	if (err == -ENOENT) /* there is no /sys */
+		err = 0;
 	if (err)
 		log_error(err, "cannot make files for what programs shall see below /sys");
 	return err;
@@ -358,7 +365,7 @@ static int set_up_overlay(struct server *server)
 	}
 	s->trap_paths = overlay_traps(s->overlay);
 	s->user_namespace = overlay_has_user_namespace(s->overlay);
-	return make_shadow(server);
+	return show_devices(server);
 }
 
 static int start_program(struct server *server, struct program_start *start)
@@ -481,13 +488,11 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 		goto out_report;
 	}
 	run(&server);
-	if (s->shadow)
-		shadow_free(s->shadow);
+	shadow_remove(s->shadow);
 	return 0;
 
 out_report:
-	if (s->shadow)
-		shadow_free(s->shadow);
+	shadow_remove(s->shadow);
 	report(&server, REPORT_FAILED, EXIT_OWN_FAILURE);
 	return EXIT_OWN_FAILURE;
 }

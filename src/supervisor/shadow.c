@@ -190,11 +190,10 @@ out_free:
 	return err;
 }
 
-void shadow_free(struct shadow *shadow)
+void shadow_remove(const struct shadow *shadow)
 {
-	remove_all(shadow->root);
-	close(shadow->lock);
-	free(shadow);
+	if (shadow)
+		remove_all(shadow->root);
 }
 
 bool shadow_name(const struct shadow *shadow, char *path)

@@ -20,8 +20,10 @@ struct tree;
  * Makes the tree, which must outlive it, in a directory below $XDG_RUNTIME_DIR, /dev/shm, $TMPDIR or /tmp that
  * only this user reaches, and removes what killed supervisors have left there. umask must be 0. Returns 0 or -errno.
  */
-int shadow_new(struct tree *tree, struct shadow **shadow);
-void shadow_free(struct shadow *shadow);
+int shadow_new(struct tree *tree, struct shadow **out);
+
+/* Removes its files. Calls that are answered still may use it. shadow may be NULL. */
+void shadow_remove(const struct shadow *shadow);
 
 /* Where a program has a descriptor in the tree, its name is not its place: replaces one by the other. shadow may be
  * NULL. Returns whether it was one. */

@@ -25,6 +25,7 @@ struct holds;
 struct node;
 struct shadow;
 struct supervisor;
+struct sysfs_live;
 struct system;
 
 /* Something that the supervisor's epoll descriptor watches; called under the lock. */
@@ -59,7 +60,8 @@ struct supervisor {
 	pthread_mutex_t reaping; /* held by who waits for children, or for what it traces */
 
 	struct overlay *overlay;
-	struct shadow *shadow; /* what programs see although it is not there; NULL: nothing */
+	struct shadow *shadow;   /* what programs see although it is not there; NULL: nothing */
+	struct sysfs_live *live; /* of that, what changes; NULL: nothing */
 	struct system *system;
 	struct event_stream *events; /* NULL: nobody listens */
 	struct standins *standins;

@@ -17,8 +17,6 @@
 #define GROUPS  "/sys/kernel/iommu_groups"
 #define VIRTUAL "/sys/devices/virtual/vfio"
 
-#define PATH_ROOM 128
-
 enum {
 	READ = 0444,
 	WRITE = 0200,
@@ -37,15 +35,16 @@ static struct tree_entry *whole_dir(struct tree *tree, const char *path)
 
 static struct tree_entry *dir_below(struct tree *tree, const char *path, const char *name)
 {
-	char full[PATH_ROOM];
+	char full[SYSFS_PATH_MAX];
 
 	snprintf(full, sizeof(full), "%s/%s", path, name);
 	return whole_dir(tree, full);
 }
 
-static void device_path(const struct vfio_device *device, char *path, size_t size)
+void sysfs_device_path(const struct vfio_device *device, char path[SYSFS_PATH_MAX])
 {
-	snprintf(path, size, "/sys/devices/iommuse/pci%04x:%02x/%s", device->segment, device->bus, device->name);
+	snprintf(path, SYSFS_PATH_MAX, "/sys/devices/iommuse/pci%04x:%02x/%s", device->segment, device->bus,
+		 device->name);
 }
 
 /* "dev" and "uevent" of the device of a node below /dev/vfio. */
@@ -65,7 +64,7 @@ static void describe_cdev(struct tree *tree, const struct sysfs_config *config, 
 			  const char *parent)
 {
 	struct tree_entry *class = whole_dir(tree, "/sys/class/vfio-dev");
-	char name[32], path[2 * PATH_ROOM], node[64];
+	char name[32], path[2 * SYSFS_PATH_MAX], node[64];
 	struct tree_entry *dir;
 
 	snprintf(name, sizeof(name), "vfio%u", device->number);
@@ -80,10 +79,10 @@ static void describe_cdev(struct tree *tree, const struct sysfs_config *config, 
 
 static void describe_device(struct tree *tree, const struct sysfs_config *config, const struct vfio_device *device)
 {
-	char path[PATH_ROOM], group[64];
+	char path[SYSFS_PATH_MAX], group[64];
 	struct tree_entry *dir;
 
-	device_path(device, path, sizeof(path));
+	sysfs_device_path(device, path);
 	snprintf(group, sizeof(group), GROUPS "/%u", device->group->iommu.id);
 	dir = whole_dir(tree, path);
 	sysfs_pci_attributes(tree, dir, device);
@@ -103,7 +102,7 @@ static void describe_device(struct tree *tree, const struct sysfs_config *config
 static void describe_group(struct tree *tree, const struct sysfs_config *config, const struct vfio_group *group)
 {
 	struct tree_entry *class = whole_dir(tree, "/sys/class/vfio");
-	char name[16], node[64], path[PATH_ROOM];
+	char name[16], node[64], path[SYSFS_PATH_MAX];
 	struct tree_entry *dir;
 
 	snprintf(name, sizeof(name), "%u", group->iommu.id);
@@ -159,7 +158,7 @@ static void describe_modules(struct tree *tree)
 
 	for (size_t i = 0; i < sizeof(parameters) / sizeof(*parameters); i++) {
 		struct tree_entry *dir = dir_below(tree, "/sys/module", parameters[i].module);
-		char path[PATH_ROOM];
+		char path[SYSFS_PATH_MAX];
 
 		tree_text(tree, dir, "initstate", READ, "live\n");
 		tree_text(tree, dir, "refcnt", READ, "1\n");
@@ -187,7 +186,7 @@ void sysfs_describe(struct tree *tree, const struct sysfs_config *config)
 
 void sysfs_describe_nodes(struct tree *tree, const struct node *nodes)
 {
-	char path[PATH_ROOM];
+	char path[SYSFS_PATH_MAX];
 
 	for (; nodes->path; nodes++) {
 		char *slash;

@@ -24,6 +24,11 @@ void sysfs_describe(struct tree *tree, const struct sysfs_config *config);
 /* Adds the directory of VFIO's nodes, for listings. */
 void sysfs_describe_nodes(struct tree *tree, const struct node *nodes);
 
+#define SYSFS_PATH_MAX 128
+
+/* Where a device is. */
+void sysfs_device_path(const struct vfio_device *device, char path[SYSFS_PATH_MAX]);
+
 /* sysfs_pci.c: adds the attributes of a PCI device to its directory. */
 void sysfs_pci_attributes(struct tree *tree, struct tree_entry *dir, const struct vfio_device *device);
 

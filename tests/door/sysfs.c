@@ -3,7 +3,7 @@
  * What a program sees of two devices below /sys and /dev/vfio, by each way to ask: 0000:01:00.0 in group 1, vfio0, and
  * 0000:00:04.0 in group 7, vfio1.
  */
-#include "door.h"
+#include "rig.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -309,6 +309,34 @@ static void configuration_space(struct test *t)
 	close(fd);
 }
 
+static unsigned command_register(struct test *t)
+{
+	int fd = (int)ERR(open(DEVICE "/config", O_RDONLY | O_CLOEXEC));
+	uint16_t command = 0xffff;
+
+	SAME(t, ERR(pread(fd, &command, 2, 4)), 2);
+	close(fd);
+	return command;
+}
+
+/* What a driver writes is there for the next who opens the file. */
+static void configuration_space_as_it_is(struct test *t)
+{
+	const unsigned memory = 2, master = 4;
+	struct rig rig;
+
+	CHECK(t, !(command_register(t) & master));
+	if (!SAME(t, rig_open(&rig, CDEV, 0), 0))
+		return;
+	config_write(&rig, 4, 2, memory | master);
+	SAME(t, command_register(t), memory | master);
+	config_write(&rig, 4, 2, memory);
+	SAME(t, command_register(t), memory);
+	config_write(&rig, 4, 2, memory | master);
+	rig_close(&rig);
+	SAME(t, command_register(t), memory);
+}
+
 static void writes(struct test *t)
 {
 	static const char *const files[] = {DEVICE "/driver_override",
@@ -483,6 +511,7 @@ int main(int argc, char **argv)
 		{"questions", questions},
 		{"opens", opens},
 		{"configuration_space", configuration_space},
+		{"configuration_space_as_it_is", configuration_space_as_it_is},
 		{"writes", writes},
 		{"links_from_elsewhere", links_from_elsewhere},
 		{"names_in_proc", names_in_proc},
