@@ -191,8 +191,7 @@ static int copy(struct work *work, unsigned nth, int interrupt)
 	d->control = COPY_WITH_INTERRUPT_AND_COMPLETION;
 	d->from = FROM_IOVA;
 	d->to = TO_IOVA;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*(volatile uint16_t *)(registers + DMACOUNT) = (uint16_t)nth;
+	__atomic_store_n((volatile uint16_t *)(registers + DMACOUNT), (uint16_t)nth, __ATOMIC_RELEASE);
 	if (poll(&p, 1, 10000) != 1 || read(interrupt, &(uint64_t){0}, 8) != 8) {
 		printf("copy_by_device: no interrupt comes\n");
 		exit(EXIT_FAILURE);

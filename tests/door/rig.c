@@ -333,8 +333,7 @@ void engine_give(struct engine *e, unsigned op, unsigned flags, uint64_t to, uin
 	d->source = from;
 	d->destination = to;
 	e->given++;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	*reg16(e, DMACOUNT) = (uint16_t)e->given;
+	__atomic_store_n(reg16(e, DMACOUNT), (uint16_t)e->given, __ATOMIC_RELEASE);
 }
 
 /* What the completion says once all is done: where the last descriptor is. */
@@ -347,13 +346,12 @@ long engine_wait(struct engine *e)
 {
 	uint64_t start = monotonic_ns();
 
-	while ((e->memory->completion & ~UINT64_C(0x3f)) != last_given(e)) {
+	while ((__atomic_load_n(&e->memory->completion, __ATOMIC_ACQUIRE) & ~UINT64_C(0x3f)) != last_given(e)) {
 		if (engine_status(e) == CHANNEL_HALTED && engine_error(e)) /* it is halted after a reset, too */
 			return -EIO;
 		if (!have_patience(start))
 			return -ETIMEDOUT;
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if ((e->memory->completion & 7) == CHANNEL_HALTED)
 		return -EIO;
 	e->memory->completion = 0; /* a descriptor of the next round may be the same one */
