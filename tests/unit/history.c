@@ -7,6 +7,8 @@
 #include "client/dmabuf.h"
 #include "fake_domain.h"
 
+#include <errno.h>
+
 #define RW   (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 #define PAGE PAGE_SIZE
 
@@ -225,7 +227,8 @@ static int dmabuf_file(struct client *client, int fd, struct memory_file **file)
 	(void)client;
 	(void)fd;
 	*file = calloc(1, sizeof(**file));
-	CHECK(*file);
+	if (!*file)
+		return -ENOMEM;
 	atomic_init(&(*file)->refs, 1);
 	(*file)->fd = -1;
 	(*file)->release = file_release;

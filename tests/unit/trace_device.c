@@ -116,8 +116,8 @@ static void blocked_dma_is_told(void)
 	};
 	char text[128];
 
-	for (uint8_t reason = 0; reason < sizeof(reasons) / sizeof(reasons[0]); reason++) {
-		event.dma.reason = reason;
+	for (size_t reason = 0; reason < sizeof(reasons) / sizeof(reasons[0]); reason++) {
+		event.dma.reason = (uint8_t)reason;
 		trace_event(pen.trace, &event, 0);
 		snprintf(text, sizeof(text), "[-] 0000:01:00.0 DMA write iova=0x1000 length=4 KiB -> %s\n",
 			 reasons[reason]);
