@@ -46,10 +46,8 @@ static void group_commands(void)
 static void device_commands(void)
 {
 	struct pen pen = pen_new();
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irqs = {{.argsz = 24, .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, .index = 2}, 9};
+	/* Of one eventfd; its structure ends in an array. */
+	uint32_t irqs[] = {24, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, 2, 0, 1, 9};
 
 	open_file(&pen);
 	DEVICE_CALL(&pen, VFIO_DEVICE_GET_INFO, vfio_device_info, 0,
@@ -64,11 +62,10 @@ static void device_commands(void)
 	DEVICE_CALL(&pen, VFIO_DEVICE_GET_IRQ_INFO, vfio_irq_info, 0,
 		    "VFIO_DEVICE_GET_IRQ_INFO index=MSIX -> 0 EVENTFD|NORESIZE count=4", .index = 2, .flags = 9,
 		    .count = 4);
-	irqs.set.count = 1;
-	expect_call(&pen, device_call(VFIO_DEVICE_SET_IRQS, 0, &irqs, sizeof(irqs)),
+	expect_call(&pen, device_call(VFIO_DEVICE_SET_IRQS, 0, irqs, sizeof(irqs)),
 		    "VFIO_DEVICE_SET_IRQS index=MSIX DATA_EVENTFD|ACTION_TRIGGER start=0 count=1 fd=9 -> 0", __LINE__);
-	irqs.set.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
-	expect_call(&pen, device_call(VFIO_DEVICE_SET_IRQS, 0, &irqs, sizeof(irqs)),
+	irqs[1] = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	expect_call(&pen, device_call(VFIO_DEVICE_SET_IRQS, 0, irqs, sizeof(irqs)),
 		    "VFIO_DEVICE_SET_IRQS index=MSIX DATA_NONE|ACTION_TRIGGER start=0 count=1 -> 0", __LINE__);
 	expect_call(&pen, device_call(VFIO_DEVICE_RESET, 0, "", 0), "VFIO_DEVICE_RESET -> 0", __LINE__);
 	DEVICE_CALL(&pen, VFIO_DEVICE_BIND_IOMMUFD, vfio_device_bind_iommufd, 0,
