@@ -301,9 +301,11 @@ static void vectors_of_a_model_are_checked(void)
 	EXPECT("table", model.msix_table = 0x5004);
 	EXPECT("table", model.msix_table = 0x7ff8);
 	EXPECT("table", model.msix_table = 0xfffffff8);
-	EXPECT("table", model.msix_table = 0x4000);
+	EXPECT("table", model.msix_table = 0x3800);
+	EXPECT(NULL, model.msix_table = 0x4000);
 	EXPECT("table", model.msix_vectors = 257; model.msix_table = 0x3000);
-	EXPECT("pending", model.msix_pba = 0x1800);
+	EXPECT("pending", model.msix_pba = 0x1ff0);
+	EXPECT(NULL, model.msix_pba = 0x1800);
 	EXPECT("pending", model.msix_pba = 0x8000);
 	EXPECT("overlap", model.msix_pba = 0x5ff8);
 	EXPECT(NULL, model.msix_vectors = 255; model.msix_pba = 0x5ff0);
