@@ -43,6 +43,7 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 	struct file *file;
 	int client_fd;
 	int err, number;
+	bool device;
 
 	if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
 		return -EEXIST;
@@ -53,13 +54,14 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 	err = system_open(s->system, &call->client, node->path, flags, &file);
 	if (err)
 		return err;
+	device = file->ops->device;
 	err = standin_open(call, node, file, flags, &client_fd);
 	if (err) {
 		system_closed(s->system, file);
 		log_error(err, "%s cannot be opened for process %d", node->path, (int)call->client.pid);
 		return err;
 	}
-	number = remote_fd_open(call, file, client_fd, flags);
+	number = remote_fd_open(call, device, client_fd, flags);
 	/* Before the client goes on: its close shall be the last. Where it got none, this is, and the stand-in goes. */
 	close(client_fd);
 	return number;

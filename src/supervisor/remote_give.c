@@ -261,9 +261,9 @@ void remote_fd_unreserve(struct client *client, int fd, struct file *file)
 	release_window_number(call, fd);
 }
 
-int remote_fd_open(struct call *call, const struct file *file, int own, int o_flags)
+int remote_fd_open(struct call *call, bool device, int own, int o_flags)
 {
-	int number = file->ops->device ? window_number(call, number_limit(call)) : -EMFILE;
+	int number = device ? window_number(call, number_limit(call)) : -EMFILE;
 	int given = notify_put_fd(call->supervisor->listener, &call->n, own, number < 0 ? NOTIFY_ANY_FD : number,
 				  o_flags & O_CLOEXEC);
 
