@@ -61,25 +61,29 @@ static uint64_t own_capabilities(void)
 	return in_initial_user_namespace() ? effective : 0;
 }
 
-static int system_new(struct transport *t, bool selftest)
+static int system_new(struct transport *t, bool selftest, const char *device)
 {
 #ifdef WITHOUT_LIBRARY
 	(void)t;
 	(void)selftest;
+	(void)device;
 	return -ENOSYS;
 #else
+	const char *const devices[] = {device, NULL};
 	const struct iommuse_options options = {
 		.struct_size = sizeof(options),
 		.client = t->kind == TRANSPORT_TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
 		.selftest = selftest,
 		.capabilities = t->capabilities,
+		.devices = devices,
 	};
 
 	return iommuse_new(&options, &t->system);
 #endif
 }
 
-int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport)
+int transport_new(enum transport_kind kind, bool selftest, const char *device, uint64_t capabilities,
+		  struct transport **transport)
 {
 	struct transport *t = calloc(1, sizeof(*t));
 	int rc = 0;
@@ -89,7 +93,7 @@ int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities
 	t->kind = kind;
 	t->capabilities = kind == TRANSPORT_SYSCALLS ? own_capabilities() : capabilities;
 	if (kind != TRANSPORT_SYSCALLS)
-		rc = system_new(t, selftest);
+		rc = system_new(t, selftest, device);
 	if (rc) {
 		free(t);
 		return rc;
