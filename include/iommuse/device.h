@@ -101,8 +101,8 @@ struct iommuse_model {
 
 	/*
 	 * Looks for work: at doorbells in areas, at what is left to do. Returns whether it found any; then it is called
-	 * again soon. While it finds none it is called less and less often, down to once in a millisecond; an access to
-	 * a trapped part wakes it at once. Called only while the device is open. May be NULL.
+	 * again soon. While it finds none it is called less and less often, down to once in some milliseconds; a write
+	 * to a trapped part wakes it at once. Called only while the device is open. May be NULL.
 	 */
 	bool (*poll)(void *state);
 };

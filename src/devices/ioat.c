@@ -554,11 +554,12 @@ static void mend(struct ioat *ioat)
 		store32(ioat, DMACAP, CAP_FILL);
 }
 
+/* It is over when it was there long enough, or a chain follows for a driver that looks there for what comes of it. */
 static void end_reset(struct ioat *ioat)
 {
-	if (ioat->shown_until && (load64(ioat, CHAINADDR) != NO_CHAIN ? !by_memory(ioat) : 0))
-		show(ioat, STS_SUSPENDED);
-	else if (ioat->shown_until && now_ns() >= ioat->shown_until)
+	if (!ioat->shown_until)
+		return;
+	if (now_ns() >= ioat->shown_until || (!by_memory(ioat) && load64(ioat, CHAINADDR) != NO_CHAIN))
 		show(ioat, STS_SUSPENDED);
 }
 

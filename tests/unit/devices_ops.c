@@ -4,12 +4,15 @@
 #include "device_driver.h"
 #include "model_script.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum { PAGES = 64, PAGE = 4096, BYTES = PAGES * PAGE };
 
@@ -395,6 +398,51 @@ static void a_device_is_polled_while_it_is_open(void)
 	end();
 }
 
+/* The processor time of the device's thread, in ns; 0: it is not told. */
+static uint64_t poller_time(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	uint64_t time = 0;
+
+	for (const struct dirent *task; tasks && (task = readdir(tasks));) {
+		char path[300], name[32] = "";
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", task->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (!fgets(name, sizeof(name), file))
+			name[0] = 0;
+		fclose(file);
+		snprintf(path, sizeof(path), "/proc/self/task/%s/schedstat", task->d_name);
+		file = !strcmp(name, "iommuse-device\n") ? fopen(path, "re") : NULL;
+		if (file && fscanf(file, "%" SCNu64, &time) != 1)
+			time = 0;
+		if (file)
+			fclose(file);
+	}
+	if (tasks)
+		closedir(tasks);
+	return time;
+}
+
+/* Of the engine, which has registers to look at. */
+static void an_idle_device_takes_half_a_percent_of_a_processor(void)
+{
+	const struct timespec time = {.tv_sec = getenv("IOMMUSE_TEST_LONG") ? 10 : 1};
+	uint64_t before, after;
+
+	driver_begin(&driver, "ioat");
+	CHECK_EQ(usleep(400000), 0); /* it is tired only after a while */
+	before = poller_time();
+	nanosleep(&time, NULL);
+	after = poller_time();
+	printf("idle: %.3f %% of a processor\n", (double)(after - before) / (double)time.tv_sec / 1e7);
+	CHECK(after - before < (uint64_t)time.tv_sec * 5000000);
+	driver_end(&driver);
+}
+
 /* Who wants a register, or a reset, has it although the model is busy. */
 static bool always_busy(struct iommuse_device *device)
 {
@@ -468,6 +516,7 @@ int main(int argc, char **argv)
 	an_unmap_waits_for_what_is_borrowed();
 	a_model_interrupts();
 	a_device_is_polled_while_it_is_open();
+	an_idle_device_takes_half_a_percent_of_a_processor();
 	a_busy_model_keeps_nobody_waiting();
 	a_model_is_reset_at_each_end();
 	dlclose(library);
