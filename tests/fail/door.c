@@ -91,6 +91,18 @@ long world_write(struct world *w, int fd, const void *buf, size_t count)
 	return result_of(write(fd, buf, count));
 }
 
+long world_pread(struct world *w, int fd, void *buf, size_t count, uint64_t offset)
+{
+	(void)w;
+	return result_of(pread(fd, buf, count, (off_t)offset));
+}
+
+long world_pwrite(struct world *w, int fd, const void *buf, size_t count, uint64_t offset)
+{
+	(void)w;
+	return result_of(pwrite(fd, buf, count, (off_t)offset));
+}
+
 long world_map(struct world *w, int fd, size_t length, uint64_t offset, void **address)
 {
 	(void)w;

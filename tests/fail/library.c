@@ -58,11 +58,13 @@ unsigned way_mode(void)
 
 static int make_system(struct world *w)
 {
+	const char *const devices[] = {"ioat", NULL};
 	const struct iommuse_options options = {
 		.struct_size = sizeof(options),
 		.client = mode == TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
 		.selftest = 1,
 		.capabilities = UINT64_MAX,
+		.devices = devices,
 	};
 
 	return iommuse_new(&options, &w->system);
@@ -100,6 +102,16 @@ long world_read(struct world *w, int fd, void *buf, size_t count)
 long world_write(struct world *w, int fd, const void *buf, size_t count)
 {
 	return iommuse_write(w->system, fd, buf, count);
+}
+
+long world_pread(struct world *w, int fd, void *buf, size_t count, uint64_t offset)
+{
+	return iommuse_pread(w->system, fd, buf, count, (off_t)offset);
+}
+
+long world_pwrite(struct world *w, int fd, const void *buf, size_t count, uint64_t offset)
+{
+	return iommuse_pwrite(w->system, fd, buf, count, (off_t)offset);
 }
 
 long world_map(struct world *w, int fd, size_t length, uint64_t offset, void **address)

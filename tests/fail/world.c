@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@ void world_new(struct world *w)
 
 	memset(w, 0, sizeof(*w));
 	w->access = w->fault_fd = w->veventq_fd = w->dmabuf = -1;
+	w->group = w->device = w->second_device = w->eventfd = -1;
 	w->memory = mmap(NULL, PAGES * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	w->memfd = memfd_create("memory", MFD_CLOEXEC);
 	if (w->memory == MAP_FAILED || w->memfd < 0 || ftruncate(w->memfd, PAGES * PAGE)) {
@@ -50,13 +52,16 @@ void world_new(struct world *w)
 
 void world_free(struct world *w)
 {
-	const int fds[] = {w->fault_fd, w->veventq_fd, w->access, w->dmabuf, w->fd};
+	const int fds[] = {w->fault_fd, w->veventq_fd,    w->access, w->dmabuf,
+			   w->device,   w->second_device, w->group,  w->fd};
 
 	if (w->region)
 		munmap(w->region, 2 * PAGE);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			world_close(w, fds[i]);
+	if (w->eventfd >= 0)
+		close(w->eventfd);
 	way_end(w);
 	munmap(w->memory, PAGES * PAGE);
 	close(w->memfd);
@@ -369,4 +374,54 @@ void with_dmabuf_map(struct world *w)
 					  .iova = APERTURE + 24 * PAGE};
 
 	must(CALL(w, IOMMU_IOAS_MAP_FILE, &cmd), "IOAS_MAP_FILE of a dma-buf");
+}
+
+void with_group(struct world *w)
+{
+	w->group = (int)world_open(w, "/dev/vfio/1", O_RDWR);
+	must(w->group, "open of a group");
+}
+
+void with_container(struct world *w)
+{
+	must(world_ioctl(w, w->group, VFIO_GROUP_SET_CONTAINER, &w->fd), "GROUP_SET_CONTAINER");
+}
+
+void with_group_device(struct world *w)
+{
+	char name[] = "0000:01:00.0";
+
+	w->device = (int)world_ioctl(w, w->group, VFIO_GROUP_GET_DEVICE_FD, name);
+	must(w->device, "GROUP_GET_DEVICE_FD");
+}
+
+void with_registers(struct world *w)
+{
+	must(world_map(w, w->device, 2 * PAGE, 0, &w->region), "mmap of a device");
+}
+
+void with_cdev(struct world *w)
+{
+	w->device = (int)world_open(w, "/dev/vfio/devices/vfio0", O_RDWR);
+	must(w->device, "open of a device");
+}
+
+void with_cdev_bound(struct world *w)
+{
+	struct vfio_device_bind_iommufd cmd = {.argsz = sizeof(cmd), .iommufd = w->fd};
+
+	must(world_ioctl(w, w->device, VFIO_DEVICE_BIND_IOMMUFD, &cmd), "DEVICE_BIND_IOMMUFD");
+}
+
+void with_cdev_attached(struct world *w)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {.argsz = sizeof(cmd), .pt_id = w->ioas};
+
+	must(world_ioctl(w, w->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd), "DEVICE_ATTACH_IOMMUFD_PT");
+}
+
+void with_eventfd(struct world *w)
+{
+	w->eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	must(w->eventfd, "eventfd");
 }

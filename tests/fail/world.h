@@ -24,8 +24,9 @@ struct world {
 	uint32_t ioas, other_ioas, stdev, idev, hwpt, other_hwpt;
 	uint32_t nested, viommu, vdevice, fault, veventq, hw_queue, pin;
 	int fault_fd, veventq_fd, access, dmabuf;
+	int group, device, second_device, eventfd;
 	uint64_t region_offset; /* of the vIOMMU, two pages */
-	void *region;           /* where it is mapped, or NULL */
+	void *region;           /* where it, or two pages of a device, are mapped, or NULL */
 };
 
 enum { PAGES = 64, SHARED = 48 };
@@ -41,6 +42,8 @@ long world_open(struct world *w, const char *path, int flags);
 long world_ioctl(struct world *w, int fd, unsigned long cmd, void *arg);
 long world_read(struct world *w, int fd, void *buf, size_t count);
 long world_write(struct world *w, int fd, const void *buf, size_t count);
+long world_pread(struct world *w, int fd, void *buf, size_t count, uint64_t offset);
+long world_pwrite(struct world *w, int fd, const void *buf, size_t count, uint64_t offset);
 long world_map(struct world *w, int fd, size_t length, uint64_t offset, void **address);
 long world_poll(struct world *w, int fd);
 long world_close(struct world *w, int fd);
@@ -99,5 +102,13 @@ void with_veventq(struct world *w);
 void with_hw_queue(struct world *w);
 void with_dmabuf(struct world *w);
 void with_dmabuf_map(struct world *w); /* two pages at APERTURE + 24 pages */
+void with_group(struct world *w);
+void with_container(struct world *w); /* which is the iommufd */
+void with_group_device(struct world *w);
+void with_registers(struct world *w); /* of the device, mapped */
+void with_cdev(struct world *w);
+void with_cdev_bound(struct world *w);
+void with_cdev_attached(struct world *w); /* to the IOAS */
+void with_eventfd(struct world *w);
 
 #endif
