@@ -14,7 +14,7 @@
 #define PAGE PAGE_SIZE
 #define BASE UINT64_C(0x100000)
 
-enum { DEVICES = 2, PASID = 5, ROUNDS = 400 };
+enum { DEVICES = 2, PASID = 5, ROUNDS = 150 };
 
 static const struct paging_limits limits = {.aperture_last = UINT64_MAX, .page_sizes = PAGE_MASK};
 
