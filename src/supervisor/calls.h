@@ -29,6 +29,10 @@ void calls_settle(struct supervisor *s);
 /* Opens a node for the client and puts a descriptor into it. Returns the descriptor, or -errno. */
 int64_t call_open_node(struct call *call, const struct node *node, int flags);
 
+/* What a node shows, open or not. Returns 0 or -errno. And the same as statx has it, copied out. */
+int call_stat_node(const struct supervisor *s, const struct node *node, struct stat *st);
+int64_t call_answer_statx(struct call *call, const struct stat *st, uaddr_t out);
+
 /* The node whose stand-in lies at a path of /proc; -ENOENT: none of ours, -ENXIO: a file without one, which cannot be
  * opened again. */
 int call_node_at(struct call *call, const char *proc_path, const struct node **node);

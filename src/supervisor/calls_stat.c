@@ -24,11 +24,8 @@ static void set_type(struct stat *st, mode_t mode, dev_t number)
 	st->st_nlink = 1;
 }
 
-/*
- * What a node shows, open or not. Its inode is that of its place; where it has none, the inode of /dev serves, with a
- * number that tells nodes apart.
- */
-static int stat_node(const struct supervisor *s, const struct node *node, struct stat *st)
+/* Its inode is that of its place; where it has none, the inode of /dev serves, with a number that tells nodes apart. */
+int call_stat_node(const struct supervisor *s, const struct node *node, struct stat *st)
 {
 	if (stat(s->trap_paths ? "/dev" : node->path, st) < 0)
 		return -errno;
@@ -47,7 +44,7 @@ static int stat_descriptor(struct call *call, struct stat *st)
 	if (!call->file)
 		return -ENOENT;
 	if (call->node)
-		return stat_node(call->supervisor, call->node, st);
+		return call_stat_node(call->supervisor, call->node, st);
 	*st = call->stat;
 	set_type(st, QUEUE_MODE, 0);
 	return 0;
@@ -72,7 +69,7 @@ static int stat_path(struct call *call, int dirfd, uaddr_t path, bool follow, st
 		if (err || !target.node)
 			return -ENOENT;
 	}
-	return stat_node(call->supervisor, target.node, st);
+	return call_stat_node(call->supervisor, target.node, st);
 }
 
 static int64_t answer_stat(struct call *call, int err, const struct stat *st, uaddr_t out)
@@ -127,7 +124,7 @@ static struct statx_timestamp timestamp(struct timespec t)
 	return (struct statx_timestamp){.tv_sec = t.tv_sec, .tv_nsec = (uint32_t)t.tv_nsec};
 }
 
-static int64_t answer_statx(struct call *call, const struct stat *st, uaddr_t out)
+int64_t call_answer_statx(struct call *call, const struct stat *st, uaddr_t out)
 {
 	struct statx x = {
 		.stx_mask = STATX_BASIC_STATS,
@@ -158,7 +155,7 @@ int64_t call_statx(struct call *call)
 
 	if (err)
 		return err == -ENOENT ? CALL_CONTINUE : err;
-	return answer_statx(call, &st, uaddr(call->n.args[4]));
+	return call_answer_statx(call, &st, uaddr(call->n.args[4]));
 }
 
 static int64_t access_path(struct call *call, int dirfd, uaddr_t path, int mode)

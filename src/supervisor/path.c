@@ -104,7 +104,6 @@ static bool real_name(const struct call *call, int dir, char *out)
 	if (n <= 0 || name[0] != '/')
 		return false;
 	name[n] = '\0';
-	shadow_name(call->supervisor->shadow, name);
 	snprintf(link, sizeof(link), "/proc/%d", (int)getpid());
 	name_client(call, link, n == 1 ? "" : name, out);
 	return true;
@@ -253,6 +252,21 @@ static bool stays_beneath(const char *path)
 	return true;
 }
 
+/* From a directory of the shadow's, the kernel would find its way around, and not programs'. */
+static bool begins_in_shadow(const struct call *call, int dirfd, const char *path)
+{
+	char start[64];
+	char name[PATH_MAX];
+	ssize_t n;
+
+	if (!call->supervisor->shadow || path[0] == '/')
+		return false;
+	start_of(call, dirfd, path, start, sizeof(start));
+	n = readlink(start, name, sizeof(name) - 1);
+	name[n > 0 ? n : 0] = '\0';
+	return shadow_name(call->supervisor->shadow, name);
+}
+
 bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct path_target *target)
 {
 	const struct supervisor *s = call->supervisor;
@@ -264,7 +278,8 @@ bool path_find(struct call *call, int dirfd, uaddr_t path, bool links, struct pa
 	if (remote_string(call, path, given, sizeof(given)) <= 0)
 		return false;
 	target->config = !strcmp(last_word(given), "config");
-	if ((!links && !could_concern_us(s, given)) || !make_real(call, dirfd, given, full))
+	if ((!links && !could_concern_us(s, given)) || begins_in_shadow(call, dirfd, given) ||
+	    !make_real(call, dirfd, given, full))
 		return false;
 	target->beneath = stays_beneath(given);
 	folder = !*last_word(given) || !strcmp(last_word(given), ".");

@@ -98,13 +98,17 @@ static int64_t stat_target(struct call *call, int dirfd, uint64_t path, bool fol
 {
 	struct shadow_target target;
 	int64_t result = find(call, dirfd, path, follow, &target);
+	const struct node *node;
 	struct stat st;
 
 	if (result)
 		return result;
-	if (fstatat(AT_FDCWD, target.place, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return client_copy_out(&call->client, uaddr(out), &st, sizeof(st));
+	node = find_node(call, target.name);
+	if (node)
+		result = call_stat_node(call->supervisor, node, &st);
+	else if (lstat(target.place, &st) < 0)
+		result = -errno;
+	return result ? result : client_copy_out(&call->client, uaddr(out), &st, sizeof(st));
 }
 
 static int64_t statx_target(struct call *call)
@@ -112,10 +116,17 @@ static int64_t statx_target(struct call *call)
 	const int flags = (int)call->n.args[2];
 	struct shadow_target target;
 	int64_t result = find(call, (int)call->n.args[0], call->n.args[1], !(flags & AT_SYMLINK_NOFOLLOW), &target);
+	const struct node *node;
+	struct stat st;
 	struct statx x;
 
 	if (result)
 		return result;
+	node = find_node(call, target.name);
+	if (node) {
+		result = call_stat_node(call->supervisor, node, &st);
+		return result ? result : call_answer_statx(call, &st, uaddr(call->n.args[4]));
+	}
 	if (statx(AT_FDCWD, target.place, flags | AT_SYMLINK_NOFOLLOW, (unsigned)call->n.args[3], &x) < 0)
 		return -errno;
 	return client_copy_out(&call->client, uaddr(call->n.args[4]), &x, sizeof(x));
@@ -128,6 +139,8 @@ static int64_t access_target(struct call *call, int dirfd, uint64_t path, int mo
 
 	if (result)
 		return result;
+	if (find_node(call, target.name))
+		return mode & X_OK ? -EACCES : 0;
 	return faccessat(AT_FDCWD, target.place, mode, flags & AT_EACCESS) < 0 ? -errno : 0;
 }
 

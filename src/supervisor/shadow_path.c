@@ -201,7 +201,7 @@ static int step_inside(struct walk *w, const char *word, size_t length, bool las
 
 	if (!child && !w->entry->whole)
 		return step_outside(w, word, length, last);
-	if (!child || child->kind != TREE_DIR || child->whole)
+	if (!child || !child->merged)
 		w->touched = true;
 	if (!child)
 		return -ENOENT;
@@ -211,6 +211,14 @@ static int step_inside(struct walk *w, const char *word, size_t length, bool las
 		return -ENAMETOOLONG;
 	w->entry = child;
 	return 0;
+}
+
+/* Is it one where the walk is? Files of the tree are not asked about. */
+static bool is_directory(const struct walk *w)
+{
+	struct stat st;
+
+	return w->entry || !w->name[0] || (lstat(w->name, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 static int step(struct walk *w)
@@ -226,6 +234,8 @@ static int step(struct walk *w)
 	memcpy(word, w->rest, length);
 	word[length] = '\0';
 	memmove(w->rest, w->rest + length, rest_length - length + 1);
+	if ((!strcmp(word, ".") || !strcmp(word, "..")) && !is_directory(w))
+		return -ENOTDIR;
 	if (!strcmp(word, "."))
 		return 0;
 	if (!strcmp(word, "..")) {
@@ -265,7 +275,7 @@ static bool arrive(struct walk *w, bool folder, struct shadow_target *target)
 		target->error = -ENOTDIR;
 	if ((size_t)snprintf(target->place, sizeof(target->place), "%s%s%s",
 			     ours ? shadow_root(w->call->supervisor->shadow) : "", w->name,
-			     w->name[0] ? "" : "/") >= sizeof(target->place))
+			     w->name[0] && !folder ? "" : "/") >= sizeof(target->place))
 		target->error = -ENAMETOOLONG;
 	return true;
 }

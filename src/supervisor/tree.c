@@ -271,7 +271,7 @@ void tree_compare(struct tree_entry *dir, int old)
 {
 	if (dir->whole)
 		old = -1;
-	dir->real = old >= 0;
+	dir->merged = dir->real = old >= 0;
 	for (struct tree_entry *entry = dir->first; entry; entry = entry->next) {
 		struct stat st;
 		int old_dir;

@@ -21,7 +21,8 @@ struct tree_entry {
 	struct tree_entry *first; /* what is in a directory */
 	enum tree_kind kind;
 	bool whole;    /* a directory: of the machine's, nothing is in it */
-	bool real;     /* a directory whose listing is right as the machine has it: see tree_compare() */
+	bool merged;   /* a directory that the machine has, too, and ... */
+	bool real;     /* ... whose listing is right as it is there: see tree_compare() */
 	mode_t mode;   /* a file's */
 	char *content; /* a file's bytes, NULL: all are 0; what a link says */
 	size_t size;
@@ -65,7 +66,8 @@ typedef void tree_show(int old, int new, const char *name);
  */
 int tree_lay(const struct tree_entry *dir, int new, int old, tree_show *show);
 
-/* Finds out, for each directory, whether the machine's, behind old, has all its entries as what they are. */
+/* Finds out, for each directory, whether the machine's, behind old, is there and has all its entries as what they are.
+ */
 void tree_compare(struct tree_entry *dir, int old);
 
 #endif

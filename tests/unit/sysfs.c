@@ -252,10 +252,10 @@ static void a_tree_is_laid_among_what_was_there(void)
 	tree_text(&tree, tree_dir(&tree, "/missing"), "file", 0444, "x");
 	tree_compare(tree.root, old);
 	CHECK(!tree.root->real);
-	CHECK(!tree_dir(&tree, "/merged")->real);
-	CHECK(!tree_dir(&tree, "/whole")->real);
+	CHECK(!tree_dir(&tree, "/merged")->real && tree_dir(&tree, "/merged")->merged);
+	CHECK(!tree_dir(&tree, "/whole")->real && !tree_dir(&tree, "/whole")->merged);
 	CHECK(tree_dir(&tree, "/complete")->real);
-	CHECK(!tree_dir(&tree, "/missing")->real);
+	CHECK(!tree_dir(&tree, "/missing")->real && !tree_dir(&tree, "/missing")->merged);
 
 	umask(0);
 	CHECK_EQ(tree_lay(tree.root, new, old, show), 0);
