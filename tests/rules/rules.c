@@ -145,6 +145,11 @@ static int run_all(struct rules *t, const struct options *o, const struct rule_c
 
 int rules_main(int argc, char **argv, const struct rule_case *cases, size_t count)
 {
+	return rules_main_devices(argc, argv, cases, count, NULL);
+}
+
+int rules_main_devices(int argc, char **argv, const struct rule_case *cases, size_t count, const char *const *devices)
+{
 	struct options o;
 	struct rules t = {0};
 
@@ -162,8 +167,7 @@ int rules_main(int argc, char **argv, const struct rule_case *cases, size_t coun
 	t.selftest = o.selftest;
 	t.scratch = mmap(SCRATCH, SCRATCH_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 			 -1, 0);
-	int rc = t.scratch == MAP_FAILED ? -errno
-					 : transport_new(o.kind, o.selftest, o.device ? "ioat" : NULL, 0, &t.transport);
+	int rc = t.scratch == MAP_FAILED ? -errno : transport_new_devices(o.kind, o.selftest, 0, devices, &t.transport);
 
 	if (rc) {
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));

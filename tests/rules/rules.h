@@ -56,6 +56,8 @@ struct rule_case {
 	}
 
 int rules_main(int argc, char **argv, const struct rule_case *cases, size_t count);
+/* With devices: what transport_new_devices() takes. */
+int rules_main_devices(int argc, char **argv, const struct rule_case *cases, size_t count, const char *const *devices);
 
 /* The value of an errno (negative) or a number, for people. buf has room for 24 bytes. */
 const char *result_name(int64_t value, char *buf);
