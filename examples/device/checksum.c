@@ -10,11 +10,9 @@
 #include <iommuse/device.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-#define CHUNK_MAX 65536
-#define BASE      65521 /* Adler-32: two sums modulo this prime */
+#define BASE 65521 /* Adler-32: two sums modulo this prime */
 
 struct checksum {
 	struct iommuse_device *device;
@@ -33,7 +31,7 @@ static int checksum_create(struct iommuse_device *device, void **state)
 		return -ENOMEM;
 	sum->device = device;
 	sum->chunk = strtoull(iommuse_value(device, "chunk"), NULL, 0);
-	if (!sum->chunk || sum->chunk > CHUNK_MAX) {
+	if (!sum->chunk || sum->chunk > 65536) {
 		iommuse_say(device, "chunk is from 1 to 65536");
 		free(sum);
 		return -EINVAL;
@@ -55,20 +53,11 @@ static uint64_t checksum_read(void *state, unsigned bar, uint64_t offset, unsign
 
 	if (bar || width != 8)
 		return 0;
-	switch (offset) {
-	case CHECKSUM_ADDRESS:
-		return sum->address;
-	case CHECKSUM_LENGTH:
-		return sum->length;
-	case CHECKSUM_STATUS:
+	if (offset == CHECKSUM_STATUS)
 		return sum->status;
-	case CHECKSUM_RESULT:
+	if (offset == CHECKSUM_RESULT)
 		return sum->high << 16 | sum->low;
-	case CHECKSUM_FAULT:
-		return sum->fault;
-	default:
-		return 0;
-	}
+	return offset == CHECKSUM_FAULT ? sum->fault : 0;
 }
 
 static void checksum_write(void *state, unsigned bar, uint64_t offset, unsigned width, uint64_t value)
@@ -93,13 +82,9 @@ static void finish(struct checksum *sum, uint64_t status)
 static void work(struct checksum *sum)
 {
 	uint64_t left = sum->length - sum->done, n = left < sum->chunk ? left : sum->chunk;
-	struct iommuse_mapping mapping;
 	struct iommuse_fault fault = {0};
+	struct iommuse_mapping mapping;
 
-	if (!n) {
-		finish(sum, CHECKSUM_DONE);
-		return;
-	}
 	if (iommuse_dma_map(sum->device, IOMMUSE_NO_PASID, sum->address + sum->done, n, IOMMUSE_READ, &mapping,
 			    &fault)) {
 		sum->fault = fault.iova;
@@ -117,7 +102,7 @@ static void work(struct checksum *sum)
 static bool checksum_poll(void *state)
 {
 	struct checksum *sum = state;
-	uint32_t *doorbell = iommuse_area(sum->device, 0, CHECKSUM_DOORBELL);
+	const uint32_t *doorbell = iommuse_area(sum->device, 0, CHECKSUM_DOORBELL);
 	uint32_t bell = __atomic_load_n(doorbell, __ATOMIC_ACQUIRE);
 
 	if (sum->status != CHECKSUM_BUSY) {
@@ -128,7 +113,10 @@ static bool checksum_poll(void *state)
 		sum->done = sum->high = sum->fault = 0;
 		sum->low = 1;
 	}
-	work(sum);
+	if (sum->done < sum->length)
+		work(sum);
+	else
+		finish(sum, CHECKSUM_DONE);
 	return true;
 }
 

@@ -7,9 +7,9 @@
 #define CHECKSUM_DEVICE 0xadd5
 
 /* The first page: registers of 8 bytes. */
-#define CHECKSUM_ADDRESS 0x00 /* I/O address of the memory */
-#define CHECKSUM_LENGTH  0x08 /* bytes */
-#define CHECKSUM_STATUS  0x10 /* read only, as the rest */
+#define CHECKSUM_ADDRESS 0x00 /* write: I/O address of the memory */
+#define CHECKSUM_LENGTH  0x08 /* write: bytes */
+#define CHECKSUM_STATUS  0x10 /* read, as the rest */
 #define CHECKSUM_RESULT  0x18 /* Adler-32 of the memory */
 #define CHECKSUM_FAULT   0x20 /* the first I/O address that could not be read */
 

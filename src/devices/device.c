@@ -196,9 +196,7 @@ static int copy_memory(struct iommuse_device *base, uint32_t pasid, uint64_t to,
 			return refuse(device, &blocked, n - copy.done, fault);
 		}
 		part = copy_direct(&copy, &blocked);
-		if (!part && blocked.reason)
-			return refuse(device, &blocked, n - copy.done, fault);
-		if (!part)
+		if (!part && !blocked.reason)
 			part = copy_bounced(&copy, &blocked);
 		if (blocked.reason)
 			return failed(&blocked, fault);
@@ -284,11 +282,8 @@ static int map_memory(struct iommuse_device *base, uint32_t pasid, uint64_t iova
 	if (may_dma(device, pasid, iova, n, (enum dma_access)direction, fault))
 		return -EFAULT;
 	*borrowed = (struct borrowed){.iova = iova, .length = n, .pasid = pasid, .direction = direction};
-	if (!borrow_direct(device, borrowed, &blocked)) {
-		if (blocked.reason)
-			return refuse(device, &blocked, n, fault);
-		rc = borrow_copy(device, borrowed, &blocked);
-	}
+	if (!borrow_direct(device, borrowed, &blocked))
+		rc = blocked.reason ? -EFAULT : borrow_copy(device, borrowed, &blocked);
 	if (rc == -EFAULT)
 		failed(&blocked, fault);
 	if (!rc)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import time
+import zlib
 
 from harness import Server, Skipped, check, report, same
 
@@ -16,6 +17,27 @@ def devfile(door):
     with Server(door, options=[model, model]) as server:
         server.client("devfile", "--rounds", door.rounds(100, 1000))
         server.expect_no_leak("devfile")
+
+
+def model(door):
+    """the example of a model, its driver, and what the model says"""
+    before = door.left_behind()
+    device = f"{door.programs}/door-checksum.so"
+    path = f"{door.tmp}/file"
+    for size in (0, 1, 65536, 1000003):
+        data = os.urandom(size)
+        pathlib.Path(path).write_bytes(data)
+        for options in ([f"--device={device}"], [f"--device={device},chunk=999", "--pin=share"]):
+            status, out, err = door.run(door.program("sum_file"), path, options=options)
+            same((status, out), (0, f"{zlib.adler32(data):08x} {path}\nnothing is at 0\n"), f"{size} bytes with {options}")
+            check(re.fullmatch(r"iommuse: 0000:01:00.0: DMA read of 1 byte from IOVA 0x0 blocked: [^\n]*\n", err), f"says {err!r}")
+    for options, why in ((f"{device},chunk=0", "checksum: chunk is from 1 to 65536"),
+                         (f"{device},chink=1", 'checksum has no key "chink"; it has addr, group, chunk'),
+                         (door.program("sum_file"), "cannot load a model: ")):
+        status, out, err = door.run("true", options=[f"--device={options}"])
+        same((status, out), (125, ""), options)
+        check(why in err, f"says {err!r}")
+    door.expect_nothing_left(before)
 
 
 def devices(door):
