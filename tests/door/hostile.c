@@ -107,7 +107,7 @@ static unsigned long some_command(uint64_t *random)
 		return CMD(random_next(random) % 256);
 	if (n == 1)
 		return (uint32_t)(random_next(random) << 16) | CMD(random_next(random) % 256);
-	if (n == 2)
+	if (n < 4)
 		return CMD(0x64 + random_next(random) % 32);
 	if (n < 7)
 		return CMD(IOMMU_TEST);
@@ -140,6 +140,35 @@ static void write_argument(const struct attack *a, uint64_t at, unsigned long co
 		atomic_store(&a->buffer[first + 1], (uint32_t)(random_next(random) % 25));
 }
 
+/* In a region of a device, or beyond all of them. */
+static void read_or_write_register(int fd, uint64_t at, uint64_t *random)
+{
+	off_t position = (off_t)(random_next(random) % 12) << 40 | (off_t)(random_next(random) % 0x5000);
+	struct iovec parts[2] = {{(void *)(uintptr_t)at, random_next(random) % 70}, {(void *)(uintptr_t)at, 4}};
+	void *memory;
+
+	switch (random_next(random) % 8) {
+	case 0:
+		memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, position & ~(off_t)0xfff);
+		if (memory != MAP_FAILED)
+			munmap(memory, 4096);
+		break;
+	case 1:
+		(void)!pwritev(fd, parts, 2, position);
+		break;
+	case 2:
+		(void)!preadv(fd, parts, 2, position);
+		break;
+	case 3:
+	case 4:
+	case 5:
+		(void)!pread(fd, parts[0].iov_base, parts[0].iov_len, position);
+		break;
+	default:
+		(void)!pwrite(fd, parts[0].iov_base, parts[0].iov_len, position);
+	}
+}
+
 /* What is done to queues, most of all. */
 static void read_or_write(int fd, uint64_t at, uint64_t *random)
 {
@@ -166,6 +195,8 @@ static void *calls_at_random(void *arg)
 		write_argument(a, at & ~3ull, command, &random);
 		if (random_next(&random) % 16 == 0 && fd >= FIRST_FD)
 			read_or_write(fd, at, &random);
+		else if (random_next(&random) % 8 == 0 && fd >= FIRST_FD)
+			read_or_write_register(fd, at, &random);
 		else
 			ioctl(fd, command, at);
 		if (i % 512 == 0) /* queues that the calls made */
@@ -213,6 +244,35 @@ static int some_queue(int fd, uint64_t *random)
 	}
 }
 
+/* A group or a device, or a negative number. other: a descriptor that may be of a group, or of a context. */
+static int some_device(int other, uint64_t *random)
+{
+	struct {
+		uint32_t argsz, flags;
+		int32_t iommufd;
+		uint32_t id;
+	} bind = {sizeof(bind), 0, other, 0};
+	char address[] = "0000:01:00.0";
+	int group, fd;
+
+	switch (random_next(random) % 4) {
+	case 0:
+		return open("/dev/vfio/1", O_RDWR);
+	case 1:
+		return ioctl(other, CMD(0x6a), address);
+	case 2:
+		group = open("/dev/vfio/1", O_RDWR);
+		ioctl(group, CMD(0x68), &other);
+		fd = ioctl(group, CMD(0x6a), address);
+		close(group);
+		return fd;
+	default:
+		fd = open("/dev/vfio/devices/vfio0", O_RDWR);
+		ioctl(fd, CMD(0x76), &bind);
+		return fd;
+	}
+}
+
 static void *changes_descriptors(void *arg)
 {
 	struct attack *a = arg;
@@ -222,7 +282,7 @@ static void *changes_descriptors(void *arg)
 		int number = FIRST_FD + (int)(random_next(&random) % FDS);
 		int fd;
 
-		switch (random_next(&random) % 8) {
+		switch (random_next(&random) % 10) {
 		case 0:
 			close(number);
 			continue;
@@ -237,6 +297,10 @@ static void *changes_descriptors(void *arg)
 			break;
 		case 4:
 			fd = some_queue(FIRST_FD + (int)(random_next(&random) % FDS), &random);
+			break;
+		case 5:
+		case 6:
+			fd = some_device(FIRST_FD + (int)(random_next(&random) % FDS), &random);
 			break;
 		default:
 			fd = open_with_device();
@@ -351,6 +415,30 @@ static void things_nobody_does(struct test *t)
 			break;
 		if (i % 4 == 0)
 			close(fd);
+	}
+}
+
+static void things_nobody_does_to_a_device(struct test *t)
+{
+	for (int i = 0; i < 20; i++) {
+		int iommufd = open_iommu();
+		struct {
+			uint32_t argsz, flags;
+			int32_t iommufd;
+			uint32_t id;
+		} bind = {sizeof(bind), 0, iommufd, 0};
+		int device = (int)ERR(open("/dev/vfio/devices/vfio0", O_RDWR));
+		uint16_t vendor = 0;
+		char self[64];
+
+		if (!SAME(t, ERR(ioctl(device, CMD(0x76), &bind)), 0))
+			break;
+		snprintf(self, sizeof(self), "/proc/self/fd/%d", device);
+		abuse(device, self);
+		SAME(t, pread(device, &vendor, sizeof(vendor), (off_t)7 << 40), 2);
+		SAME(t, vendor, 0x8086);
+		close(device);
+		close(iommufd);
 	}
 }
 
@@ -586,6 +674,7 @@ int main(int argc, char **argv)
 		{"random_calls", random_calls},
 		{"random_calls_that_end", random_calls_that_end},
 		{"things_nobody_does", things_nobody_does},
+		{"things_nobody_does_to_a_device", things_nobody_does_to_a_device},
 		{"change_of_mode", change_of_mode},
 		{"flood_of_descriptors", flood_of_descriptors},
 		{"flood_of_objects", flood_of_objects},
