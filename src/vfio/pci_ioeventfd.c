@@ -61,7 +61,8 @@ static void fire(struct ioeventfds *all, uint64_t number)
 	pthread_mutex_lock(&all->lock);
 	for (source = all->sources; source && source->number != number; source = source->next)
 		;
-	if (source)
+	/* Otherwise another source of the same eventfd would find nothing. */
+	if (source && source->identity)
 		eventfd_drain(source->eventfd);
 	for (const struct ioeventfd *one = source ? all->first : NULL; one; one = one->next)
 		if (one->source == source)
