@@ -7,7 +7,7 @@
  *	rules_map --list           the cases, with their rules, without running them
  *	rules_map NAME...          only these cases
  *	--selftest                 the system has IOMMU_TEST_CMD
- *	--device                   the system has a copy engine, as vfio0 of group 1
+ *	--device DEVICE            the library has this device
  */
 #ifndef IOMMUSE_TESTS_RULES_H
 #define IOMMUSE_TESTS_RULES_H

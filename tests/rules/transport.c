@@ -61,12 +61,12 @@ static uint64_t own_capabilities(void)
 	return in_initial_user_namespace() ? effective : 0;
 }
 
-static int system_new(struct transport *t, bool selftest, const char *const *devices)
+static int system_new(struct transport *t, bool selftest, const char *device)
 {
 #ifdef WITHOUT_LIBRARY
 	(void)t;
 	(void)selftest;
-	(void)devices;
+	(void)device;
 	return -ENOSYS;
 #else
 	const char *const devices[] = {device, NULL};
@@ -85,12 +85,6 @@ static int system_new(struct transport *t, bool selftest, const char *const *dev
 int transport_new(enum transport_kind kind, bool selftest, const char *device, uint64_t capabilities,
 		  struct transport **transport)
 {
-	return transport_new_devices(kind, selftest, capabilities, NULL, transport);
-}
-
-int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capabilities, const char *const *devices,
-			  struct transport **transport)
-{
 	struct transport *t = calloc(1, sizeof(*t));
 	int rc = 0;
 
@@ -99,7 +93,7 @@ int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capa
 	t->kind = kind;
 	t->capabilities = kind == TRANSPORT_SYSCALLS ? own_capabilities() : capabilities;
 	if (kind != TRANSPORT_SYSCALLS)
-		rc = system_new(t, selftest, devices);
+		rc = system_new(t, selftest, device);
 	if (rc) {
 		free(t);
 		return rc;
