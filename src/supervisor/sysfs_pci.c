@@ -123,21 +123,32 @@ static int parse_cpus(const char *list, uint32_t mask[CPUS_MAX / 32])
 	return highest;
 }
 
-/* It is near to all processors. */
+/* A line of a file of /sys/devices/system/cpu; without it there is one processor. */
+static void read_cpus(const char *name, char *list, int size)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/%s", name);
+	file = fopen(path, "re");
+	if (!file || !fgets(list, size, file))
+		snprintf(list, (size_t)size, "0\n");
+	if (file)
+		fclose(file);
+}
+
+/* It is near to all processors. The mask has room for those that may come. */
 static void add_cpus(struct tree *tree, struct tree_entry *dir)
 {
-	FILE *online = fopen("/sys/devices/system/cpu/online", "re");
-	uint32_t mask[CPUS_MAX / 32] = {0};
-	char list[512] = "0\n", text[CPUS_MAX / 32 * 9 + 1];
+	uint32_t mask[CPUS_MAX / 32] = {0}, possible[CPUS_MAX / 32] = {0};
+	char list[512], text[CPUS_MAX / 32 * 9 + 1];
 	size_t length;
 	int highest;
 
-	if (online && !fgets(list, sizeof(list), online))
-		strcpy(list, "0\n");
-	if (online)
-		fclose(online);
-	highest = parse_cpus(list, mask);
-	if (highest < 0)
+	read_cpus("possible", list, sizeof(list));
+	highest = parse_cpus(list, possible);
+	read_cpus("online", list, sizeof(list));
+	if (parse_cpus(list, mask) > highest || highest < 0)
 		return;
 	length = (size_t)snprintf(text, sizeof(text), "%0*x", highest % 32 / 4 + 1, mask[highest / 32]);
 	for (int word = highest / 32 - 1; word >= 0; word--)

@@ -198,6 +198,45 @@ static void paths_and_links_of_a_tree(void)
 	tree_fini(&tree);
 }
 
+static int read_text(const char *path, char *text, int size)
+{
+	FILE *file = fopen(path, "re");
+	int read = file && fgets(text, size, file);
+
+	if (file)
+		fclose(file);
+	return read;
+}
+
+/* Of the machine's own devices, those that are near to all processors say it like this. */
+static void processors_are_told_as_linux_does(void)
+{
+	static const char *const names[] = {"local_cpus", "local_cpulist"};
+	const char *folder = "/sys/bus/pci/devices";
+	DIR *devices = opendir(folder);
+	struct dirent *entry;
+	struct tree tree;
+
+	describe(&tree, false);
+	CHECK(find(&tree, DEVICE "/local_cpus") && find(&tree, DEVICE "/local_cpulist"));
+	while (devices && (entry = readdir(devices))) {
+		char path[512], text[4096];
+
+		snprintf(path, sizeof(path), "%s/%s/numa_node", folder, entry->d_name);
+		if (entry->d_name[0] == '.' || !read_text(path, text, sizeof(text)) || strcmp(text, "-1\n") != 0)
+			continue;
+		for (size_t i = 0; i < 2; i++) {
+			snprintf(path, sizeof(path), "%s/%s/%s", folder, entry->d_name, names[i]);
+			CHECK(read_text(path, text, sizeof(text)));
+			snprintf(path, sizeof(path), DEVICE "/%s", names[i]);
+			CHECK(says(&tree, path, text));
+		}
+	}
+	if (devices)
+		closedir(devices);
+	tree_fini(&tree);
+}
+
 static void show(int old, int new, const char *name)
 {
 	(void)old;
@@ -287,6 +326,7 @@ int main(void)
 	links_lead_to_what_they_name();
 	numbers_are_those_of_the_nodes();
 	the_machine_s_devices_are_hidden_or_kept();
+	processors_are_told_as_linux_does();
 	paths_and_links_of_a_tree();
 	a_tree_is_laid_among_what_was_there();
 	return check_result();
