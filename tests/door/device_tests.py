@@ -4,11 +4,12 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import time
 import zlib
 
-from harness import Server, Skipped, check, report, same
+from harness import Server, Skipped, check, read_line, report, same, same
 
 
 def devfile(door):
@@ -91,6 +92,54 @@ def wrong_dma(door):
     shown = len(re.findall(r"^iommuse: 0000:01:00.0: DMA read of 100 bytes", err, re.M))
     same(shown + sum(map(int, counted)), 500, f"faults that were told: {err}")
     door.expect_nothing_left(before)
+
+
+def stall(server, file_server, path, variant):
+    """Starts a driver whose device waits for the file server."""
+    server.ask("start", name="stalled", argv=[server.door.program("vfio_stalled"), path, str(variant)])
+    same(server.ask("line", name="stalled"), "ready\n", "the driver")
+    file_server.send_signal(signal.SIGUSR1)
+    server.ask("write", name="stalled", text="x")
+    same(read_line(file_server.stdout, "the file server"), "read\n", "the file server")
+
+
+def devices_stalled(door):
+    """a device that waits for its driver's memory holds up nobody else, also when the driver ends"""
+    if not door.root:
+        raise Skipped("only root mounts")
+    folder = f"{door.tmp}/stalled"
+    os.mkdir(folder)
+    for variant, end in enumerate(("kill", "exit", "answer")):
+        file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+        line = read_line(file_server.stdout, "the file server")
+        if line.startswith("skip"):
+            raise Skipped(line[len("skip: "):].strip())
+        try:
+            with Server(door, options=["--device", "ioat", "--device", "ioat"]) as server:
+                label = f"stalled, {end}"
+                print(f"    {label}:")
+                stall(server, file_server, f"{folder}/file", variant)
+                server.client("once")
+                server.client("vfio", "copies", "interrupts", "outlives_container", "--variant", str(4 + variant % 4))
+                if end == "answer":
+                    file_server.kill()
+                if end == "kill":
+                    server.ask("kill", name="stalled")
+                status, out = server.ask("wait", name="stalled")
+                same((status, out), (-9 if end == "kill" else 0, ""), label)
+                server.client("once")
+                server.client("vfio", "copies", "closed_in_every_order", "--variant", str(4 + variant % 4))
+                file_server.kill()
+                file_server.wait()
+                server.baseline["processes"] -= 1
+                server.client("vfio", "copies", "--variant", str(variant % 4))
+                server.expect_no_leak(label)
+        finally:
+            file_server.kill()
+            subprocess.run(["umount", "-l", folder], check=False)
+            file_server.wait()
+            file_server.stdout.close()
+    os.rmdir(folder)
 
 
 def dpdk_lacks():

@@ -365,6 +365,12 @@ def cases(name, short, long, options=()):
     return test
 
 
+def read_line(pipe, what):
+    if not select.select([pipe], [], [], HANG)[0]:
+        raise Failed(f"hangs: {what}")
+    return pipe.readline()
+
+
 def report(text):
     for line in text.splitlines():
         print("    " + line, flush=True)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * silent serve FOLDER: mounts a file system there with one file, whatever its name, and serves it. It never answers a
- * FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed. Prints
- * "ready", or "skip: " and why not.
+ * FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed. Nor does
+ * it answer a READ, but prints "read". Prints "ready" before that, or "skip: " and why not.
  *
  * silent map FILE: a client that maps the file with IOAS_MAP_FILE, prints the result, and kills itself.
  */
@@ -29,12 +29,21 @@ union reply {
 	struct fuse_entry_out entry;
 	struct fuse_attr_out attr;
 	struct fuse_open_out open;
+	char page[4096];
 };
 
 struct server {
 	int fuse;
 	uint32_t opener;
 };
+
+static volatile sig_atomic_t mute;
+
+static void be_mute(int number)
+{
+	(void)number;
+	mute = 1;
+}
 
 static void describe(struct fuse_attr *attr, uint64_t node)
 {
@@ -65,6 +74,8 @@ static long fill(struct server *s, const struct fuse_in_header *in, union reply 
 	case FUSE_OPEN:
 		s->opener = in->pid;
 		return sizeof(reply->open);
+	case FUSE_READ:
+		return sizeof(reply->page);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
 		return 0;
@@ -76,7 +87,7 @@ static long fill(struct server *s, const struct fuse_in_header *in, union reply 
 static bool is_answered(const struct server *s, const struct fuse_in_header *in)
 {
 	return in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET && in->opcode != FUSE_INTERRUPT &&
-	       (in->opcode != FUSE_FLUSH || in->pid == s->opener);
+	       (in->opcode != FUSE_READ || !mute) && (in->opcode != FUSE_FLUSH || in->pid == s->opener);
 }
 
 static int serve_requests(struct server *s)
@@ -96,6 +107,8 @@ static int serve_requests(struct server *s)
 				continue;
 			return errno != ENODEV; /* it was unmounted */
 		}
+		if (in->opcode == FUSE_READ && mute)
+			dprintf(STDOUT_FILENO, "read\n");
 		if (!is_answered(s, in))
 			continue;
 		size = fill(s, in, &out.reply);
@@ -116,6 +129,7 @@ static int serve(const char *folder)
 		printf("skip: %s: %s\n", s.fuse < 0 ? "/dev/fuse" : "mount", strerrorname_np(errno));
 		return 77;
 	}
+	signal(SIGUSR1, be_mute);
 	dprintf(STDOUT_FILENO, "ready\n");
 	return serve_requests(&s);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A driver over VFIO. Each case is for each way to the device: the variant. */
+/* A driver over VFIO. Each case is for each way to a device; variant: the way, and the number of the device times WAYS.
+ */
 #include "rig.h"
 
 #include <fcntl.h>
@@ -22,6 +23,16 @@ struct bench {
 	struct engine engine;
 	uint8_t *from, *to;
 };
+
+static enum way way_of(const struct test *t)
+{
+	return t->variant % WAYS;
+}
+
+static unsigned number_of(const struct test *t)
+{
+	return t->variant / WAYS;
+}
 
 static uint8_t *buffer_new(bool shared)
 {
@@ -58,7 +69,7 @@ static struct bench bench_new(struct test *t, bool shared)
 
 static bool bench_open(struct test *t, struct bench *b)
 {
-	return SAME(t, rig_open(&b->rig, t->variant, 0), 0) &&
+	return SAME(t, rig_open(&b->rig, way_of(t), number_of(t)), 0) &&
 	       SAME(t, engine_begin(&b->engine, &b->rig, b->engine.memory), 0) &&
 	       SAME(t, rig_map(&b->rig, b->from, BUFFER, FROM_IOVA, RIG_READ), 0) &&
 	       SAME(t, rig_map(&b->rig, b->to, BUFFER, TO_IOVA, RIG_BOTH), 0);
@@ -357,7 +368,7 @@ static void closed_in_every_order(struct test *t)
 			engine_give(&b.engine, OP_COPY, 0, TO_IOVA + k * PAGE, FROM_IOVA, PAGE);
 		for (unsigned i = 0; i < 4; i++)
 			close_part(&b.rig, part[i]);
-		if (rig_open(&b.rig, t->variant, 0)) {
+		if (rig_open(&b.rig, way_of(t), number_of(t))) {
 			test_fail(t, "not open again after order %u%u%u%u", part[0], part[1], part[2], part[3]);
 			return;
 		}
@@ -407,7 +418,7 @@ static void two_contend(struct test *t)
 	struct contest *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid = fork();
 
-	contend(c, t->variant, pid == 0, t->rounds);
+	contend(c, way_of(t), pid == 0, t->rounds);
 	if (pid == 0)
 		_exit(0);
 	SAME(t, wait_for(pid), 0);
@@ -487,7 +498,7 @@ static void opened_twice(struct test *t)
 	struct bench b;
 	int first;
 
-	if (t->variant == CDEV || !bench_begin(t, &b, true))
+	if (way_of(t) == CDEV || !bench_begin(t, &b, true))
 		return;
 	first = b.rig.device;
 	munmap((void *)b.rig.bar, PAGE);
