@@ -68,7 +68,7 @@ static int64_t open_target(struct call *call, int dirfd, uint64_t path, int flag
 	if (result)
 		return result;
 	node = find_node(call, target.name);
-	if (node)
+	if (node && !(flags & O_PATH))
 		return call_open_node(call, node, flags);
 	if (exclusive)
 		return -EEXIST;

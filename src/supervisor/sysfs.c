@@ -17,12 +17,6 @@
 #define GROUPS  "/sys/kernel/iommu_groups"
 #define VIRTUAL "/sys/devices/virtual/vfio"
 
-enum {
-	READ = 0444,
-	WRITE = 0200,
-	READ_WRITE = 0644,
-};
-
 /* A directory in which nothing is but ours. */
 static struct tree_entry *whole_dir(struct tree *tree, const char *path)
 {
@@ -53,9 +47,9 @@ static void add_number(struct tree *tree, struct tree_entry *dir, const struct s
 	for (const struct node *node = config->nodes; node->path; node++) {
 		if (strcmp(node->path, path))
 			continue;
-		tree_text(tree, dir, "dev", READ, "%u:%u\n", node->major, node->minor);
-		tree_text(tree, dir, "uevent", READ_WRITE, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", node->major, node->minor,
-			  path + strlen("/dev/"));
+		tree_text(tree, dir, "dev", SYSFS_READ, "%u:%u\n", node->major, node->minor);
+		tree_text(tree, dir, "uevent", SYSFS_READ_WRITE, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", node->major,
+			  node->minor, path + strlen("/dev/"));
 	}
 }
 
@@ -107,8 +101,8 @@ static void describe_group(struct tree *tree, const struct sysfs_config *config,
 
 	snprintf(name, sizeof(name), "%u", group->iommu.id);
 	dir = dir_below(tree, GROUPS, name);
-	tree_text(tree, dir, "type", READ_WRITE, "DMA-FQ\n");
-	tree_text(tree, dir, "reserved_regions", READ, "0x%016lx 0x%016lx msi\n", 0xfee00000UL, 0xfeefffffUL);
+	tree_text(tree, dir, "type", SYSFS_READ_WRITE, "DMA-FQ\n");
+	tree_text(tree, dir, "reserved_regions", SYSFS_READ, "0x%016lx 0x%016lx msi\n", 0xfee00000UL, 0xfeefffffUL);
 
 	snprintf(node, sizeof(node), "/dev/vfio/%s", name);
 	snprintf(path, sizeof(path), VIRTUAL "/%s", name);
@@ -122,7 +116,7 @@ static void describe_iommu(struct tree *tree)
 {
 	struct tree_entry *dir = whole_dir(tree, IOMMU);
 
-	tree_text(tree, dir, "uevent", READ_WRITE, "%s", "");
+	tree_text(tree, dir, "uevent", SYSFS_READ_WRITE, "%s", "");
 	tree_link(tree, dir, "subsystem", "/sys/class/iommu");
 	tree_link(tree, tree_dir(tree, "/sys/class/iommu"), "iommuse0", IOMMU);
 }
@@ -133,9 +127,9 @@ static void describe_driver(struct tree *tree)
 	struct tree_entry *dir = whole_dir(tree, DRIVER);
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
-		tree_file(tree, dir, files[i], WRITE, "", 0);
+		tree_file(tree, dir, files[i], SYSFS_WRITE, "", 0);
 	tree_link(tree, dir, "module", "/sys/module/vfio_pci");
-	tree_file(tree, tree_dir(tree, "/sys/bus/pci"), "drivers_probe", WRITE, "", 0);
+	tree_file(tree, tree_dir(tree, "/sys/bus/pci"), "drivers_probe", SYSFS_WRITE, "", 0);
 }
 
 static void describe_modules(struct tree *tree)
@@ -160,10 +154,11 @@ static void describe_modules(struct tree *tree)
 		struct tree_entry *dir = dir_below(tree, "/sys/module", parameters[i].module);
 		char path[SYSFS_PATH_MAX];
 
-		tree_text(tree, dir, "initstate", READ, "live\n");
-		tree_text(tree, dir, "refcnt", READ, "1\n");
+		tree_text(tree, dir, "initstate", SYSFS_READ, "live\n");
+		tree_text(tree, dir, "refcnt", SYSFS_READ, "1\n");
 		snprintf(path, sizeof(path), "/sys/module/%s/parameters", parameters[i].module);
-		tree_text(tree, whole_dir(tree, path), parameters[i].parameter, READ, "%s\n", parameters[i].value);
+		tree_text(tree, whole_dir(tree, path), parameters[i].parameter, SYSFS_READ, "%s\n",
+			  parameters[i].value);
 	}
 	tree_link(tree, whole_dir(tree, "/sys/module/vfio_pci/drivers"), "pci:vfio-pci", DRIVER);
 }

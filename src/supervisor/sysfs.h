@@ -26,6 +26,13 @@ void sysfs_describe_nodes(struct tree *tree, const struct node *nodes);
 
 #define SYSFS_PATH_MAX 128
 
+/* What may be done with a file. */
+enum {
+	SYSFS_READ = 0444,
+	SYSFS_WRITE = 0200,
+	SYSFS_READ_WRITE = 0644,
+};
+
 /* Where a device is. */
 void sysfs_device_path(const struct vfio_device *device, char path[SYSFS_PATH_MAX]);
 

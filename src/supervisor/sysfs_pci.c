@@ -10,12 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	READ = 0444,
-	WRITE = 0200,
-	READ_WRITE = 0644,
-};
-
 /* Registers that are looked at; PCI Express Base Specification 4.0, section 7.5. */
 enum {
 	REVISION = 0x08,
@@ -76,7 +70,7 @@ static void add_resources(struct tree *tree, struct tree_entry *dir, const struc
 					   (unsigned long long)start, (unsigned long long)last,
 					   (unsigned long long)flags);
 	}
-	tree_file(tree, dir, "resource", READ, text, length);
+	tree_file(tree, dir, "resource", SYSFS_READ, text, length);
 }
 
 static const char *speed_name(uint32_t speed)
@@ -96,12 +90,12 @@ static void add_express(struct tree *tree, struct tree_entry *dir, const struct 
 		return;
 	most = reg(device, at + EXPRESS_LINK_CAPABILITIES, 4);
 	now = reg(device, at + EXPRESS_LINK_STATUS, 2);
-	tree_text(tree, dir, "max_link_speed", READ, "%s\n", speed_name(most & 0xf));
-	tree_text(tree, dir, "max_link_width", READ, "%u\n", most >> 4 & 0x3f);
-	tree_text(tree, dir, "current_link_speed", READ, "%s\n", speed_name(now & 0xf));
-	tree_text(tree, dir, "current_link_width", READ, "%u\n", now >> 4 & 0x3f);
+	tree_text(tree, dir, "max_link_speed", SYSFS_READ, "%s\n", speed_name(most & 0xf));
+	tree_text(tree, dir, "max_link_width", SYSFS_READ, "%u\n", most >> 4 & 0x3f);
+	tree_text(tree, dir, "current_link_speed", SYSFS_READ, "%s\n", speed_name(now & 0xf));
+	tree_text(tree, dir, "current_link_width", SYSFS_READ, "%u\n", now >> 4 & 0x3f);
 	if (reg(device, at + EXPRESS_DEVICE_CAPABILITIES, 4) & FUNCTION_LEVEL_RESET)
-		tree_text(tree, dir, "reset_method", READ_WRITE, "flr\n");
+		tree_text(tree, dir, "reset_method", SYSFS_READ_WRITE, "flr\n");
 }
 
 /* "0-3,8" as a mask. Returns the highest of them, or -1. */
@@ -154,8 +148,8 @@ static void add_cpus(struct tree *tree, struct tree_entry *dir)
 	for (int word = highest / 32 - 1; word >= 0; word--)
 		length += (size_t)snprintf(text + length, sizeof(text) - length, ",%08x", mask[word]);
 	text[length++] = '\n';
-	tree_file(tree, dir, "local_cpus", READ, text, length);
-	tree_text(tree, dir, "local_cpulist", READ, "%s", list);
+	tree_file(tree, dir, "local_cpus", SYSFS_READ, text, length);
+	tree_text(tree, dir, "local_cpulist", SYSFS_READ, "%s", list);
 }
 
 /* What tells programs and people which device it is. */
@@ -169,14 +163,14 @@ static void add_identity(struct tree *tree, struct tree_entry *dir, const struct
 
 	snprintf(alias, sizeof(alias), "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X", model->vendor, model->device,
 		 subsystem_vendor, subsystem, class >> 16, class >> 8 & 0xff, class & 0xff);
-	tree_text(tree, dir, "vendor", READ, "0x%04x\n", model->vendor);
-	tree_text(tree, dir, "device", READ, "0x%04x\n", model->device);
-	tree_text(tree, dir, "subsystem_vendor", READ, "0x%04x\n", subsystem_vendor);
-	tree_text(tree, dir, "subsystem_device", READ, "0x%04x\n", subsystem);
-	tree_text(tree, dir, "class", READ, "0x%06x\n", class);
-	tree_text(tree, dir, "revision", READ, "0x%02x\n", reg(device, REVISION, 1));
-	tree_text(tree, dir, "modalias", READ, "%s\n", alias);
-	tree_text(tree, dir, "uevent", READ_WRITE,
+	tree_text(tree, dir, "vendor", SYSFS_READ, "0x%04x\n", model->vendor);
+	tree_text(tree, dir, "device", SYSFS_READ, "0x%04x\n", model->device);
+	tree_text(tree, dir, "subsystem_vendor", SYSFS_READ, "0x%04x\n", subsystem_vendor);
+	tree_text(tree, dir, "subsystem_device", SYSFS_READ, "0x%04x\n", subsystem);
+	tree_text(tree, dir, "class", SYSFS_READ, "0x%06x\n", class);
+	tree_text(tree, dir, "revision", SYSFS_READ, "0x%02x\n", reg(device, REVISION, 1));
+	tree_text(tree, dir, "modalias", SYSFS_READ, "%s\n", alias);
+	tree_text(tree, dir, "uevent", SYSFS_READ_WRITE,
 		  "DRIVER=vfio-pci\nPCI_CLASS=%X\nPCI_ID=%04X:%04X\nPCI_SUBSYS_ID=%04X:%04X\nPCI_SLOT_NAME=%s\n"
 		  "MODALIAS=%s\n",
 		  class, model->vendor, model->device, subsystem_vendor, subsystem, device->name, alias);
@@ -188,17 +182,17 @@ void sysfs_pci_attributes(struct tree *tree, struct tree_entry *dir, const struc
 		const char *name, *value;
 		mode_t mode;
 	} constants[] = {
-		{"ari_enabled", "0\n", READ},
-		{"broken_parity_status", "0\n", READ_WRITE},
-		{"consistent_dma_mask_bits", "32\n", READ},
-		{"d3cold_allowed", "1\n", READ_WRITE},
-		{"dma_mask_bits", "32\n", READ},
-		{"driver_override", "(null)\n", READ_WRITE},
-		{"enable", "0\n", READ_WRITE},
-		{"msi_bus", "1\n", READ_WRITE},
-		{"numa_node", "-1\n", READ_WRITE},
-		{"power_state", "D0\n", READ},
-		{"reset", "", WRITE},
+		{"ari_enabled", "0\n", SYSFS_READ},
+		{"broken_parity_status", "0\n", SYSFS_READ_WRITE},
+		{"consistent_dma_mask_bits", "32\n", SYSFS_READ},
+		{"d3cold_allowed", "1\n", SYSFS_READ_WRITE},
+		{"dma_mask_bits", "32\n", SYSFS_READ},
+		{"driver_override", "(null)\n", SYSFS_READ_WRITE},
+		{"enable", "0\n", SYSFS_READ_WRITE},
+		{"msi_bus", "1\n", SYSFS_READ_WRITE},
+		{"numa_node", "-1\n", SYSFS_READ_WRITE},
+		{"power_state", "D0\n", SYSFS_READ},
+		{"reset", "", SYSFS_WRITE},
 	};
 	uint32_t line = reg(device, INTERRUPT_LINE, 1);
 
@@ -208,6 +202,6 @@ void sysfs_pci_attributes(struct tree *tree, struct tree_entry *dir, const struc
 	add_resources(tree, dir, device);
 	add_express(tree, dir, device);
 	add_cpus(tree, dir);
-	tree_file(tree, dir, "config", READ_WRITE, device->config.byte, device->config.size);
-	tree_text(tree, dir, "irq", READ, "%u\n", reg(device, INTERRUPT_PIN, 1) && line != 0xff ? line : 0);
+	tree_file(tree, dir, "config", SYSFS_READ_WRITE, device->config.byte, device->config.size);
+	tree_text(tree, dir, "irq", SYSFS_READ, "%u\n", reg(device, INTERRUPT_PIN, 1) && line != 0xff ? line : 0);
 }

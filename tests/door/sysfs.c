@@ -410,6 +410,7 @@ static void nodes_by_directory(struct test *t)
 {
 	int dir = (int)ERR(open("/dev/vfio", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	struct stat st;
+	char path[32];
 	int fd = (int)ERR(openat(dir, "vfio", O_RDWR | O_CLOEXEC));
 
 	SAME(t, door_ioctl(fd, VFIO_GET_API_VERSION, NULL), 0);
@@ -421,6 +422,14 @@ static void nodes_by_directory(struct test *t)
 	SAME(t, ERR(fstatat(dir, "7", &st, 0)), 0);
 	CHECK(t, S_ISCHR(st.st_mode));
 	SAME(t, ERR(openat(dir, "8", O_RDWR)), -ENOENT);
+	close(dir);
+	/* A mere path opens nothing, and leads there. */
+	dir = (int)ERR(open("/dev/vfio/vfio", O_PATH | O_CLOEXEC));
+	CHECK(t, dir >= 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	fd = (int)ERR(open(path, O_RDWR | O_CLOEXEC));
+	SAME(t, door_ioctl(fd, VFIO_GET_API_VERSION, NULL), 0);
+	close(fd);
 	close(dir);
 }
 
