@@ -124,7 +124,7 @@ static bool is_elsewhere(const struct walk *w, int dirfd, const char *path)
 		close(fd);
 	if (dir >= 0)
 		close(dir);
-	return error != ELOOP && error != ENOSYS;
+	return error != ELOOP && error != ENOSYS && error != EPERM; /* the last two: openat2 is not to be had */
 }
 
 static bool append(struct walk *w, const char *word, size_t length)
