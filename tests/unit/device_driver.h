@@ -131,17 +131,16 @@ static inline volatile uint8_t *driver_area(struct driver *d, uint64_t offset, s
 /* fd -1: none any more. */
 static inline void driver_irq(struct driver *d, uint32_t index, uint32_t vector, int fd)
 {
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = {.set = {.argsz = sizeof(struct vfio_irq_set) + 4,
-			 .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			 .index = index,
-			 .start = vector,
-			 .count = 1},
-		 .fd = fd};
+	_Alignas(struct vfio_irq_set) unsigned char irq[sizeof(struct vfio_irq_set) + sizeof(int32_t)];
+	struct vfio_irq_set *set = (struct vfio_irq_set *)irq;
 
-	CHECK_EQ(driver_call(d, d->device, VFIO_DEVICE_SET_IRQS, &irq), 0);
+	*set = (struct vfio_irq_set){.argsz = sizeof(irq),
+				     .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				     .index = index,
+				     .start = vector,
+				     .count = 1};
+	memcpy(set->data, &(int32_t){fd}, sizeof(int32_t));
+	CHECK_EQ(driver_call(d, d->device, VFIO_DEVICE_SET_IRQS, set), 0);
 }
 
 static inline void driver_irq_none(struct driver *d, uint32_t index, uint32_t action, uint32_t count)
