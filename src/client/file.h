@@ -80,8 +80,8 @@ struct file_ops {
 struct file {
 	const struct file_ops *ops;
 	_Atomic unsigned refs;
-	/* Whether it has descriptors; 0: none so far. Counted by the library. The supervisor asks the kernel, and sets
-	 * it to 1 with the first. */
+	/* Whether it has descriptors; 0: none so far. Counted by the library (system/fd_table.c); the supervisor, which
+	 * asks the kernel, keeps how far it is with the first (supervisor/standin.h). */
 	_Atomic unsigned descriptors;
 	uint64_t serial; /* names the file in events; never reused within a system */
 	/* Set by who made a descriptor for it: what poll says may have changed. Called without locks, from any thread.

@@ -136,15 +136,18 @@ static void let_go(struct call *call, const struct fd_reservation *r)
  */
 static int reserve_device(struct call *call, struct file *file, rlim_t limit)
 {
-	struct fd_reservation r = {.again = atomic_load_explicit(&file->descriptors, memory_order_acquire)};
+	struct fd_reservation r = {0};
 	int err = 0;
 
 	if (call->reserved.standin)
 		return -ENFILE;
+	r.again = !standin_claim(call->supervisor, file);
 	if (r.again)
 		r.fd = standin_open_another(call->supervisor, file, &r.standin);
 	else
 		err = standin_make(call, NULL, file, RESERVED_FLAGS, &r.standin, &r.fd);
+	if (err)
+		standin_unclaim(call->supervisor, file);
 	if (err || r.fd < 0)
 		return err ? err : r.fd;
 	r.number = window_number(call, limit);

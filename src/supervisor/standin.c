@@ -61,6 +61,7 @@ struct standins {
 	struct standin *closed;
 	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
 	pthread_cond_t dropped;
+	pthread_cond_t given; /* a file is not FILE_BEING_GIVEN any more */
 };
 
 static void inotify_ready(struct supervisor *s, struct watch *watch);
@@ -89,6 +90,7 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 	t->tree = tree;
 	queues_init(&t->queues);
 	pthread_cond_init(&t->dropped, NULL);
+	pthread_cond_init(&t->given, NULL);
 	TAILQ_INIT(&t->fresh);
 	TAILQ_INIT(&t->stale);
 	t->watch.ready = inotify_ready;
@@ -550,6 +552,30 @@ int standin_make(struct call *call, const struct node *node, struct file *file, 
 	return 0;
 }
 
+static void set_given(struct standins *t, struct file *file, unsigned given)
+{
+	atomic_store_explicit(&file->descriptors, given, memory_order_relaxed);
+	pthread_cond_broadcast(&t->given);
+}
+
+bool standin_claim(struct supervisor *s, struct file *file)
+{
+	unsigned expected = FILE_NEW;
+	bool claimed;
+
+	supervisor_lock(s);
+	claimed = atomic_compare_exchange_strong(&file->descriptors, &expected, FILE_BEING_GIVEN);
+	supervisor_unlock(s);
+	return claimed;
+}
+
+void standin_unclaim(struct supervisor *s, struct file *file)
+{
+	supervisor_lock(s);
+	set_given(s->standins, file, FILE_NEW);
+	supervisor_unlock(s);
+}
+
 void standin_publish(struct supervisor *s, struct standin *e, bool given)
 {
 	struct standins *t = s->standins;
@@ -557,9 +583,9 @@ void standin_publish(struct supervisor *s, struct standin *e, bool given)
 
 	if (e->queue)
 		queue_show(&t->queues, e->queue);
-	atomic_store_explicit(&e->file->descriptors, 1, memory_order_release);
 	supervisor_lock(s);
 	e->published = true;
+	set_given(t, e->file, FILE_GIVEN);
 	head = inode_bucket(t, e->ino);
 	e->next_inode = *head;
 	*head = e;
@@ -611,6 +637,8 @@ int standin_open_another(struct supervisor *s, const struct file *file, struct s
 	int fd = -ENOENT;
 
 	supervisor_lock(s);
+	while (atomic_load_explicit(&file->descriptors, memory_order_relaxed) == FILE_BEING_GIVEN)
+		pthread_cond_wait(&s->standins->given, &s->lock);
 	e = find_file(s->standins, file);
 	if (e)
 		fd = open_more(s->standins, e, e->open_flags);
@@ -630,6 +658,7 @@ void standin_abandon(struct supervisor *s, struct standin *e)
 		epoll_ctl(s->epoll, EPOLL_CTL_DEL, e->own, NULL);
 	else
 		inotify_rm_watch(s->standins->inotify, e->inotify);
+	set_given(s->standins, e->file, FILE_GIVEN);
 	supervisor_unlock(s);
 	discard(s->standins, e);
 }

@@ -10,6 +10,13 @@
 
 #include <sys/queue.h>
 
+/* What file.descriptors says. Under the lock. */
+enum {
+	FILE_NEW,
+	FILE_BEING_GIVEN, /* a device: whoever wants another descriptor of it waits for the first */
+	FILE_GIVEN,       /* and perhaps closed since, or not to be had */
+};
+
 TAILQ_HEAD(suspects, standin);
 
 struct standin {
@@ -57,8 +64,13 @@ void standin_abandon(struct supervisor *s, struct standin *e);
  * Returns it, or -errno. */
 int standin_open_again(struct supervisor *s, struct standin *e, int flags);
 
-/* Another descriptor of a file that clients have, opened as the others are: while it is open, the file is not closed.
- * Returns it with the stand-in, or -errno: -ENOENT: they have no more. Without the lock. */
+/* Claims to give a file its first descriptor; false: another has. Who has makes a stand-in and publishes or abandons
+ * it, or gives the claim back. Without the lock. */
+bool standin_claim(struct supervisor *s, struct file *file);
+void standin_unclaim(struct supervisor *s, struct file *file);
+
+/* Another descriptor of a file that clients have, or are just given, opened as the others are: while it is open, the
+ * file is not closed. Returns it with the stand-in, or -errno: -ENOENT: they have no more. Without the lock. */
 int standin_open_another(struct supervisor *s, const struct file *file, struct standin **out);
 
 /* A duplicate of our description of a file that clients have, or that this call is about to give to one. Returns it,

@@ -387,20 +387,39 @@ static void two_descriptors(struct test *t)
 	is_free(t);
 }
 
-/* Each one closes what the other is about to get another descriptor of. */
+struct closer {
+	int group;
+	unsigned number;
+	unsigned long rounds;
+};
+
+/* Each one closes what the other is about to get another descriptor of. Whatever it gets is one device with one memory.
+ */
 static void *open_and_close(void *argument)
 {
-	const struct opened *o = argument;
-	unsigned long rounds = (unsigned long)o->container;
+	const struct closer *closer = argument;
+	const uint64_t word = 8 * closer->number;
 
-	for (unsigned long i = 0; i < rounds; i++) {
-		long device = get_device(o->group);
+	for (unsigned long i = 1; i <= closer->rounds; i++) {
+		long device = get_device(closer->group);
+		uint64_t *memory;
+		uint64_t seen;
 
 		if (device < 0)
 			return (void *)-device;
-		if ((get((int)device, CONFIG) & 0xffffffff) != 0x56781234)
-			return (void *)EPROTO;
+		enable((int)device);
+		memory = map((int)device, PROT_READ | PROT_WRITE, PAGE_OF_MEMORY, 4096);
+		if (memory == MAP_FAILED)
+			return (void *)(long)errno;
+		memory[closer->number] = i;
+		seen = get((int)device, PAGE_OF_MEMORY + (off_t)word);
+		if (i % 2)
+			munmap(memory, 4096);
 		close((int)device);
+		if (i % 2 == 0)
+			munmap(memory, 4096);
+		if (seen != i)
+			return (void *)EPROTO;
 	}
 	return NULL;
 }
@@ -408,12 +427,14 @@ static void *open_and_close(void *argument)
 static void closed_beside(struct test *t)
 {
 	struct opened o = open_group();
-	struct opened shared = {.container = (int)t->rounds, .group = o.group};
+	struct closer closers[3];
 	pthread_t threads[3];
 
 	SAME(t, o.device, 0);
-	for (int i = 0; i < 3; i++)
-		pthread_create(&threads[i], NULL, open_and_close, &shared);
+	for (unsigned i = 0; i < 3; i++) {
+		closers[i] = (struct closer){.group = o.group, .number = i, .rounds = t->rounds};
+		pthread_create(&threads[i], NULL, open_and_close, &closers[i]);
+	}
 	for (int i = 0; i < 3; i++) {
 		void *error;
 
