@@ -211,7 +211,7 @@ static int create(struct model_device *device, const struct why *why)
 	if (rc > 0)
 		rc = -EINVAL;
 	if (rc && why->room && !why->text[0])
-		why_not(why, 0, "%s: it cannot be made", device->model.name);
+		why_not(why, 0, "%s: %s", device->model.name, rc == -ENOMEM ? "no memory" : "it cannot be made");
 	return rc;
 }
 
