@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
 #include "devices/device.h"
 #include "devices/devices.h"
 #include "devices/models.h"
@@ -210,6 +211,11 @@ static int create(struct model_device *device, const struct why *why)
 	device->said = NULL;
 	if (rc > 0)
 		rc = -EINVAL;
+	/* What it says although nothing is wrong. */
+	if (!rc && why->room && why->text[0]) {
+		log_line("%s: %s", device->vfio.name, why->text);
+		why_not(why, 0, "%s", "");
+	}
 	if (rc && why->room && !why->text[0])
 		why_not(why, 0, "%s: %s", device->model.name, rc == -ENOMEM ? "no memory" : "it cannot be made");
 	return rc;
