@@ -82,47 +82,29 @@ static int find_iommufd(struct client *client, int fd, struct ctx **ctx)
 	return -EBADFD;
 }
 
-static bool is_user(struct device_file *file)
-{
-	bool user;
-
-	pthread_mutex_lock(&file->device->lock);
-	user = file->device->user == file;
-	pthread_mutex_unlock(&file->device->lock);
-	return user;
-}
-
-/* Binds, and tells the id, which is not done under the lock: until it is told nothing can be done with the file. */
+/* Tells the id without a lock: until it is told nothing can be done with the file. */
 static int bind_to(struct device_file *file, struct ctx *ctx, struct client *client, uaddr_t arg)
 {
-	struct vfio_device *device = file->device;
-	uint32_t id = 0;
-	int rc = -EINVAL;
+	uint32_t id;
+	int rc;
 
-	pthread_mutex_lock(&device->lock);
-	device_settle(device);
-	if (!device->user)
-		rc = device_file_open(file, ctx, client);
-	if (!rc)
-		id = file->iommufd->object.id;
-	pthread_mutex_unlock(&device->lock);
+	if (device_take(file))
+		return -EINVAL;
+	rc = device_file_open(file, ctx, client);
 	if (rc)
 		return rc;
+	id = file->iommufd->object.id;
 	rc = client_copy_out(client, uaddr_add(arg, offsetof(struct vfio_device_bind_iommufd, out_devid)), &id,
 			     sizeof(id));
-	pthread_mutex_lock(&device->lock);
-	if (!rc) {
-		atomic_store_explicit(&file->bound, true, memory_order_release);
-	} else {
-		device_file_shut(file);
-		file->ctx = NULL;
-		device->user = NULL;
-		pthread_cond_broadcast(&device->given_back);
-	}
-	pthread_mutex_unlock(&device->lock);
-	if (rc)
+	if (rc) {
+		ctx = device_file_shut(file);
+		device_give_back(file);
 		file_put(&ctx->file);
-	return rc;
+		return rc;
+	}
+	atomic_store_explicit(&file->bound, true, memory_order_release);
+	device_opened(file);
+	return 0;
 }
 
 int cdev_bind(struct device_file *file, struct client *client, uaddr_t arg)
@@ -140,7 +122,7 @@ int cdev_bind(struct device_file *file, struct client *client, uaddr_t arg)
 	rc = block_group(group);
 	if (rc)
 		return rc;
-	if (is_user(file))
+	if (device_is_taken(file))
 		rc = -EINVAL;
 	if (!rc)
 		rc = check_token(client, &bind);

@@ -6,9 +6,10 @@
  * Open means: bound to an iommufd by the one file that has it (struct device_file). Through a group that is one file
  * for all who ask for the device; its last close closes the device. The memory of the BARs' areas belongs to that file.
  *
- * Locks, outermost first: vfio_group.lock, vfio_device.lock, vfio_device.model_lock, vfio_device.irq_lock. Binding,
- * attaching and detaching take the iommufd's locks and wait for device threads: of these locks only group.lock and
- * device.lock may be held then, and no callback of a model takes them.
+ * Locks, outermost first: vfio_group.lock, vfio_device.lock, vfio_device.model_lock, irqs.lock. Binding, attaching and
+ * detaching take the iommufd's locks and wait for device threads, and so do resets: a client can make that last. Of
+ * these locks only device.lock is held then, which none but calls of the file that has the device take, or that is
+ * about to; and no callback of a model takes it. vfio_device.user_lock is a leaf.
  */
 #ifndef IOMMUSE_VFIO_DEVICE_H
 #define IOMMUSE_VFIO_DEVICE_H
@@ -68,10 +69,14 @@ struct vfio_device {
 	struct iommu_device iommu;
 
 	pthread_mutex_t lock;
+
+	/* Guarded by user_lock. */
+	pthread_mutex_t user_lock;
+	struct device_file *user;    /* that has it open, or is opening it; NULL: nobody. Its release takes the lock */
+	pthread_cond_t user_changed; /* user is NULL, or has opened the device */
+
 	/* Guarded by lock. */
-	struct device_file *user;  /* that has it open, bound to an iommufd; NULL: nobody. Its release takes the lock */
-	pthread_cond_t given_back; /* user has become NULL */
-	bool low_power;            /* the driver has said that it may sleep */
+	bool low_power; /* the driver has said that it may sleep */
 	struct ioeventfds *ioeventfds;
 
 	/* Guarded by model_lock, which is held around each callback. */

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Who has a device open is device.user, from the binding to the release of that file. A device is given back by the
- * release and not before, as until then a call may be at work with it.
- */
 #include "vfio/device_file.h"
 
 #include "abi/vfio.h"
@@ -101,18 +97,15 @@ static void device_file_release(struct file *f)
 {
 	struct device_file *file = device_file_of(f);
 	struct vfio_device *device = file->device;
-	struct ctx *ctx = file->ctx;
+	struct ctx *ctx = NULL;
 
-	pthread_mutex_lock(&device->lock);
-	if (device->user == file) {
-		device_file_shut(file);
+	if (device_is_taken(file)) {
+		ctx = device_file_shut(file);
 		/* Before anybody is told that the device is free. */
 		if (!file->from_group)
 			atomic_fetch_sub(&device->group->cdevs, 1);
-		device->user = NULL;
-		pthread_cond_broadcast(&device->given_back);
+		device_give_back(file);
 	}
-	pthread_mutex_unlock(&device->lock);
 	free(file);
 	if (ctx)
 		file_put(&ctx->file);
@@ -154,10 +147,9 @@ static int attach_to_compat_ioas(struct device *device)
 	return device_attach(device, NO_PASID, &id);
 }
 
-int device_file_open(struct device_file *file, struct ctx *ctx, struct client *client)
+static int bind_and_start(struct device_file *file, struct ctx *ctx, struct client *client)
 {
-	struct vfio_device *device = file->device;
-	int rc = device_bind(ctx, &device->iommu, client, &file->iommufd);
+	int rc = device_bind(ctx, &file->device->iommu, client, &file->iommufd);
 
 	if (rc)
 		return rc;
@@ -165,18 +157,37 @@ int device_file_open(struct device_file *file, struct ctx *ctx, struct client *c
 		rc = attach_to_compat_ioas(file->iommufd);
 	if (!rc)
 		rc = device_start(file, client);
-	if (rc) {
+	if (rc)
 		device_unbind(file->iommufd);
-		return rc;
-	}
-	file_get(&ctx->file);
-	file->ctx = ctx;
-	device->user = file;
-	return 0;
+	return rc;
 }
 
-void device_file_shut(struct device_file *file)
+int device_file_open(struct device_file *file, struct ctx *ctx, struct client *client)
 {
-	device_stop(file->device);
+	struct vfio_device *device = file->device;
+	int rc;
+
+	pthread_mutex_lock(&device->lock);
+	rc = bind_and_start(file, ctx, client);
+	if (!rc) {
+		file_get(&ctx->file);
+		file->ctx = ctx;
+	}
+	pthread_mutex_unlock(&device->lock);
+	if (rc)
+		device_give_back(file);
+	return rc;
+}
+
+struct ctx *device_file_shut(struct device_file *file)
+{
+	struct vfio_device *device = file->device;
+	struct ctx *ctx = file->ctx;
+
+	pthread_mutex_lock(&device->lock);
+	device_stop(device);
 	device_unbind(file->iommufd);
+	file->ctx = NULL;
+	pthread_mutex_unlock(&device->lock);
+	return ctx;
 }

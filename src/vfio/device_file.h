@@ -14,7 +14,8 @@ struct device_file {
 	struct file file;
 	struct vfio_device *device;
 	bool from_group;        /* opened through it; its ctx is the container */
-	_Atomic bool bound;     /* may be used: set once, under device.lock */
+	_Atomic bool bound;     /* may be used: set once */
+	_Atomic bool opening;   /* it is not yet decided whether it opens the device */
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
@@ -43,22 +44,30 @@ static inline bool group_is_open(const struct vfio_group *group)
 struct device_file *device_file_new(struct vfio_device *device, bool from_group);
 
 /*
- * Waits until who has just closed the device's file has given the device back, so that a client who closes and goes on
- * finds it closed; for a while only, as a call that its client delays keeps the file. With device.lock held, which is
- * dropped meanwhile.
+ * user.c. Who is just opening or closing a device is waited for, so that a client who closes and goes on finds it
+ * closed; but for a while only, as their client can make it last. All without locks.
  */
-void device_settle(struct vfio_device *device);
-/* The same for all devices of a group, without locks. */
+
+/* Waits like that for all devices of a group. */
 void group_settle(struct vfio *vfio, const struct vfio_group *group);
+/* Stores the file that has the device, with a reference; NULL: none. Returns 0; -EBUSY: the wait was too long. */
+int device_user_get(struct vfio_device *device, struct device_file **user);
+/* Takes the device for a file that is to open it. Returns 0; -EEXIST: another one has it; -EBUSY. */
+int device_take(struct device_file *file);
+bool device_is_taken(struct device_file *file);
+/* The file has opened it, and has a descriptor or is about to be closed. */
+void device_opened(struct device_file *file);
+/* It is not open, or not any more. */
+void device_give_back(struct device_file *file);
 
 /*
- * Binds to an iommufd, of whose file the file of the device gets a reference; attaches to the compat IOAS where it is
- * from a group; and starts the device. With device.lock held, device.user NULL. Returns 0, what device_bind() and
- * device_attach() say, -ENODEV: no compat IOAS; -ENOMEM, -ENFILE. The release of the file undoes it.
+ * Opens what was taken, or gives it back: binds it to an iommufd, of whose file the file gets a reference, attaches it
+ * to the compat IOAS where it is from a group, and starts it. Returns 0; what device_bind() and device_attach() say;
+ * -ENODEV: no compat IOAS; -ENOMEM, -ENFILE, -EAGAIN. The release of the file undoes it.
  */
 int device_file_open(struct device_file *file, struct ctx *ctx, struct client *client);
-/* Undoes it, with device.lock held; the reference to the iommufd stays. */
-void device_file_shut(struct device_file *file);
+/* Undoes it, but that it is taken. Returns the iommufd, of whose file the reference is the caller's. */
+struct ctx *device_file_shut(struct device_file *file);
 
 /* The operations of device files, for client/file.h; group files compare with them to know theirs. */
 extern const struct file_ops device_file_ops;

@@ -154,38 +154,19 @@ static struct ctx *container_get(struct group_file *file)
 	return ctx;
 }
 
-/* The file that has the device open, with a reference. Stores NULL: nobody has. -EBUSY: somebody has, but it is not to
- * be shared. */
-static int user_get(struct vfio_device *device, struct device_file **user)
+static int open_first(struct group_file *file, struct device_file *opened, struct client *client)
 {
-	int rc = 0;
-
-	pthread_mutex_lock(&device->lock);
-	device_settle(device);
-	*user = device->user;
-	if (*user && (!(*user)->from_group || atomic_load(&(*user)->closed) || !file_get_live(&(*user)->file)))
-		rc = -EBUSY;
-	pthread_mutex_unlock(&device->lock);
-	return rc;
-}
-
-/* Opens a device that nobody had. *again: somebody has it meanwhile. */
-static int open_first(struct group_file *file, struct device_file *opened, struct client *client, bool *again)
-{
-	struct vfio_device *device = opened->device;
 	struct ctx *ctx = container_get(file);
-	int rc = -EBUSY;
+	int rc = -EINVAL;
 
-	if (!ctx)
-		return -EINVAL;
-	pthread_mutex_lock(&device->lock);
-	*again = device->user;
-	if (!*again)
+	if (ctx)
 		rc = device_file_open(opened, ctx, client);
+	else
+		device_give_back(opened);
 	if (!rc)
 		atomic_store_explicit(&opened->bound, true, memory_order_release);
-	pthread_mutex_unlock(&device->lock);
-	file_put(&ctx->file);
+	if (ctx)
+		file_put(&ctx->file);
 	return rc;
 }
 
@@ -199,40 +180,70 @@ static int open_again(struct group_file *file)
 	return 0;
 }
 
-/* Returns the descriptor, or -errno. *again: it is to be tried once more. */
-static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client, bool *again)
+/* The file that has the device open, or a new one that has taken it. */
+static int find_file(struct vfio_device *device, struct device_file **file, bool *first)
+{
+	int rc = device_user_get(device, file);
+
+	*first = !rc && !*file;
+	if (rc)
+		return rc;
+	if (*first)
+		*file = device_file_new(device, true);
+	if (!*file)
+		return -ENOMEM;
+	if (*first)
+		rc = device_take(*file);
+	else if (!(*file)->from_group)
+		rc = -EBUSY;
+	if (rc)
+		file_put(&(*file)->file);
+	return rc;
+}
+
+/* Others find the file from then on. */
+static int install(struct device_file *opened, struct client *client, int fd)
+{
+	int rc;
+
+	file_get(&opened->file);
+	rc = client->ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
+	device_opened(opened);
+	file_put(&opened->file);
+	return rc ? rc : fd;
+}
+
+/* Returns the descriptor, or -errno; -EEXIST: it is to be tried once more. */
+static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client)
 {
 	const struct client_ops *ops = client->ops;
 	struct device_file *opened;
 	bool first;
 	int fd;
-	int rc = user_get(device, &opened);
+	int rc = find_file(device, &opened, &first);
 
 	if (rc)
 		return rc;
-	first = !opened;
-	if (first)
-		opened = device_file_new(device, true);
-	if (!opened)
-		return -ENOMEM;
 	fd = rc = ops->fd_reserve(client, &opened->file);
-	if (fd < 0) {
-		*again = !first && fd == -ENOENT;
-		if (*again) /* its last descriptor went just now; file_ops->closed() may still come */
-			atomic_store(&opened->closed, true);
+	if (fd < 0)
 		goto out_put;
-	}
-	rc = first ? open_first(file, opened, client, again) : open_again(file);
+	rc = first ? open_first(file, opened, client) : open_again(file);
 	if (rc)
 		goto out_unreserve;
 	if (first && event_wanted(device->vfio->config->events))
 		vfio_announce_device(device->vfio->config->events, &opened->file, client, fd, device->name);
-	rc = ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
-	return rc ? rc : fd;
+	return install(opened, client, fd);
 
 out_unreserve:
 	ops->fd_unreserve(client, fd, &opened->file);
 out_put:
+	if (fd < 0 && first)
+		device_give_back(opened);
+	/* Its last descriptor went just now; file_ops->closed() may still come. */
+	if (fd == -ENOENT && !first) {
+		atomic_store(&opened->closed, true);
+		rc = -EEXIST;
+	}
 	file_put(&opened->file);
 	return rc;
 }
@@ -241,7 +252,6 @@ static int get_device_fd(struct group_file *file, struct client *client, uaddr_t
 {
 	struct vfio_device *device;
 	char name[PAGE_SIZE];
-	bool again;
 	int rc = read_name(client, arg, name);
 
 	if (!rc)
@@ -249,10 +259,9 @@ static int get_device_fd(struct group_file *file, struct client *client, uaddr_t
 	if (rc)
 		return rc;
 	group_settle(file->vfio, file->group);
-	do {
-		again = false;
-		rc = give_descriptor(file, device, client, &again);
-	} while (again);
+	do
+		rc = give_descriptor(file, device, client);
+	while (rc == -EEXIST);
 	return rc;
 }
 

@@ -283,7 +283,7 @@ static void reset_function(struct device_file *file)
 	struct vfio_device *device = file->device;
 
 	pthread_mutex_lock(&device->lock);
-	if (device->user == file)
+	if (device_is_taken(file))
 		device_reset_now(device);
 	pthread_mutex_unlock(&device->lock);
 }

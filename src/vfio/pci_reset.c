@@ -130,13 +130,24 @@ static bool owns_bus(const struct device_file *file, const struct vfio_group *co
 	return owned;
 }
 
+/* With device.lock held. */
+static bool is_open_for(const struct device_file *file, struct vfio_device *device)
+{
+	bool open;
+
+	pthread_mutex_lock(&device->user_lock);
+	open = device->user && (file->from_group || device->user->ctx == file->ctx);
+	pthread_mutex_unlock(&device->user_lock);
+	return open;
+}
+
 /* One after the other. What nobody has open is as after a reset, and so is what somebody else has opened since it was
  * looked at. */
 static void reset_bus(const struct device_file *file)
 {
 	for (struct vfio_device *device = first_on_bus(file); device; device = on_bus(file, device->next)) {
 		pthread_mutex_lock(&device->lock);
-		if (device->user && (file->from_group || device->user->ctx == file->ctx))
+		if (is_open_for(file, device))
 			device_reset_now(device);
 		pthread_mutex_unlock(&device->lock);
 	}

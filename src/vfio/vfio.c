@@ -8,9 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-/* How long somebody waits for a device that another one has closed. */
-#define PATIENCE_S 1
-
 void vfio_init(struct vfio *vfio, struct iommufd_config *config)
 {
 	*vfio = (struct vfio){.config = config};
@@ -113,7 +110,7 @@ static void locks_init(struct vfio_device *device)
 	model_lock_init(&device->model_lock);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&device->given_back, &attributes);
+	pthread_cond_init(&device->user_changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 }
 
@@ -177,37 +174,8 @@ void vfio_remove_device(struct vfio *vfio, struct vfio_device *device)
 	irqs_fini(&device->irqs);
 	dma_fini(&device->dma);
 	iommu_device_fini(&device->iommu);
-	pthread_cond_destroy(&device->given_back);
+	pthread_cond_destroy(&device->user_changed);
 	pthread_mutex_destroy(&device->model_lock);
+	pthread_mutex_destroy(&device->user_lock);
 	pthread_mutex_destroy(&device->lock);
-}
-
-/* Has it no descriptor any more, or not even a reference? */
-static bool is_going(const struct device_file *user)
-{
-	return atomic_load(&user->closed) || !atomic_load(&user->file.refs);
-}
-
-void device_settle(struct vfio_device *device)
-{
-	struct timespec end;
-
-	if (!device->user || !is_going(device->user))
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += PATIENCE_S;
-	while (device->user && is_going(device->user))
-		if (pthread_cond_timedwait(&device->given_back, &device->lock, &end))
-			return;
-}
-
-void group_settle(struct vfio *vfio, const struct vfio_group *group)
-{
-	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
-		if (device->group != group)
-			continue;
-		pthread_mutex_lock(&device->lock);
-		device_settle(device);
-		pthread_mutex_unlock(&device->lock);
-	}
 }

@@ -451,6 +451,27 @@ static void a_device_is_stopped_before_it_is_detached(void)
 	end();
 }
 
+/* Which its client can make last. A call that wanted it would not return. */
+static void nobody_else_waits_for_a_call_of_who_has_the_device(void)
+{
+	int twin, neighbour, far_group;
+
+	begin_bound();
+	twin = open_cdev(first);
+	neighbour = open_cdev(second);
+	far_group = open_group(2);
+	pthread_mutex_lock(&first->device.lock);
+	CHECK_EQ(open_group(1), -EBUSY);
+	CHECK_EQ(bind_device(twin, iommu, NULL), -EINVAL);
+	CHECK_EQ(bind_device(neighbour, open_iommu(), NULL), -EPERM);
+	CHECK_EQ(bind_device(neighbour, iommu, NULL), 0);
+	CHECK_EQ(status(far_group), VFIO_GROUP_FLAGS_VIABLE);
+	close_fd(twin);
+	close_fd(neighbour);
+	pthread_mutex_unlock(&first->device.lock);
+	end();
+}
+
 static void an_area_is_mapped_from_the_file(void)
 {
 	struct file_region *region = NULL;
@@ -492,6 +513,7 @@ int main(void)
 	a_pasid_of_a_device_without_is_attached_to_no_effect();
 	an_unknown_command_is_enotty();
 	a_device_is_stopped_before_it_is_detached();
+	nobody_else_waits_for_a_call_of_who_has_the_device();
 	an_area_is_mapped_from_the_file();
 	return check_result();
 }

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Who has a device open is device.user: from before the binding to the release of that file. A device is given back by
+ * the release and not before, as until then a call may be at work with it.
+ */
+#include "vfio/device_file.h"
+
+#include <time.h>
+
+/* How long somebody waits for a device that another one is opening or closing. */
+#define PATIENCE_S 1
+
+/* Is it not open yet, or without a descriptor, or even without a reference? */
+static bool is_changing(const struct device_file *user)
+{
+	return atomic_load(&user->opening) || atomic_load(&user->closed) || !atomic_load(&user->file.refs);
+}
+
+/* With the lock held, which is dropped meanwhile. Returns false where it lasts too long. */
+static bool settle(struct vfio_device *device)
+{
+	struct timespec end;
+
+	if (!device->user || !is_changing(device->user))
+		return true;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += PATIENCE_S;
+	while (device->user && is_changing(device->user))
+		if (pthread_cond_timedwait(&device->user_changed, &device->user_lock, &end))
+			return false;
+	return true;
+}
+
+int device_user_get(struct vfio_device *device, struct device_file **user)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&device->user_lock);
+	*user = NULL;
+	if (!settle(device) || (device->user && !file_get_live(&device->user->file)))
+		rc = -EBUSY;
+	else
+		*user = device->user;
+	pthread_mutex_unlock(&device->user_lock);
+	return rc;
+}
+
+int device_take(struct device_file *file)
+{
+	struct vfio_device *device = file->device;
+	int rc = 0;
+
+	pthread_mutex_lock(&device->user_lock);
+	if (!settle(device))
+		rc = -EBUSY;
+	else if (device->user)
+		rc = -EEXIST;
+	if (!rc) {
+		atomic_store(&file->opening, true);
+		device->user = file;
+	}
+	pthread_mutex_unlock(&device->user_lock);
+	return rc;
+}
+
+void device_give_back(struct device_file *file)
+{
+	struct vfio_device *device = file->device;
+
+	pthread_mutex_lock(&device->user_lock);
+	device->user = NULL;
+	pthread_cond_broadcast(&device->user_changed);
+	pthread_mutex_unlock(&device->user_lock);
+}
+
+void device_opened(struct device_file *file)
+{
+	struct vfio_device *device = file->device;
+
+	pthread_mutex_lock(&device->user_lock);
+	atomic_store(&file->opening, false);
+	pthread_cond_broadcast(&device->user_changed);
+	pthread_mutex_unlock(&device->user_lock);
+}
+
+bool device_is_taken(struct device_file *file)
+{
+	struct vfio_device *device = file->device;
+	bool taken;
+
+	pthread_mutex_lock(&device->user_lock);
+	taken = device->user == file;
+	pthread_mutex_unlock(&device->user_lock);
+	return taken;
+}
+
+void group_settle(struct vfio *vfio, const struct vfio_group *group)
+{
+	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
+		if (device->group != group)
+			continue;
+		pthread_mutex_lock(&device->user_lock);
+		settle(device);
+		pthread_mutex_unlock(&device->user_lock);
+	}
+}
