@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/devices.h"
+
 #include "base/log.h"
 #include "devices/device.h"
-#include "devices/devices.h"
 #include "devices/models.h"
 
 #include <dlfcn.h>
