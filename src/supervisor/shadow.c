@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The directory is named iommuse-XXXXXX and locked (flock) by its owner as long as that lives, so who can lock one may
- * remove it.
+ * The directory is named .iommuse-shadow-XXXXXX and locked (flock) by its owner as long as that lives, so who can lock
+ * one may remove it.
  */
 #include "supervisor/shadow.h"
 
@@ -17,7 +17,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define PREFIX "iommuse-"
+#define PREFIX ".iommuse-shadow-"
+#define RANDOM "XXXXXX"
 
 struct shadow {
 	const struct tree *tree;
@@ -50,12 +51,17 @@ static int lock_root(const char *root, int how)
 		return -errno;
 	if (fstat(fd, &st) < 0 || flock(fd, how) < 0)
 		err = -errno;
-	else if (st.st_uid != geteuid())
+	else if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0700)
 		err = -EPERM;
 	if (!err)
 		return fd;
 	close(fd);
 	return err;
+}
+
+static bool is_name(const char *name)
+{
+	return !strncmp(name, PREFIX, strlen(PREFIX)) && strlen(name) == strlen(PREFIX RANDOM);
 }
 
 /* Removes what nobody has locked. */
@@ -70,7 +76,7 @@ static void sweep(const char *base)
 	while ((entry = readdir(entries))) {
 		int lock;
 
-		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) ||
+		if (!is_name(entry->d_name) ||
 		    (size_t)snprintf(root, sizeof(root), "%s/%s", base, entry->d_name) >= sizeof(root))
 			continue;
 		lock = lock_root(root, LOCK_EX | LOCK_NB);
@@ -94,7 +100,7 @@ static int make_root(struct shadow *shadow, const char *base)
 	for (;;) {
 		struct stat made, there;
 
-		if ((size_t)snprintf(shadow->root, sizeof(shadow->root), "%s/" PREFIX "XXXXXX", canonical) >=
+		if ((size_t)snprintf(shadow->root, sizeof(shadow->root), "%s/" PREFIX RANDOM, canonical) >=
 		    sizeof(shadow->root))
 			return -ENAMETOOLONG;
 		if (!mkdtemp(shadow->root))

@@ -170,7 +170,7 @@ class Door:
     def left_behind(self):
         """What there is of iommuse outside of any run."""
         named = [e for folder in ("/tmp", "/dev/shm", "/run") for e in safe_list(folder)
-                 if "iommuse" in e and not e.startswith("iommuse-")]
+                 if "iommuse" in e and not e.startswith(("iommuse-", ".iommuse-shadow-"))]
         named += [e for folder in (self.tmp, self.runtime) for e in safe_list(folder) if "iommuse" in e]
         made = [path for path in ("/dev/iommu", "/dev/vfio") if os.path.exists(path)]
         return {"mounts": len(read_text("/proc/self/mountinfo").splitlines()), "files": sorted(named), "nodes": made}

@@ -106,4 +106,14 @@ def swept(door):
     living.stdin.close()
     same(living.wait(HANG), 0, "exit status")
     living.stdout.close()
+    names = ["iommuse-backup", "iommuse-1.2.10", ".iommuse-shadow-others", ".iommuse-shadow-", ".iommuse-shadow-PUBLIC"]
+    for name in names:
+        os.mkdir(f"{door.runtime}/{name}")
+    os.chmod(f"{door.runtime}/.iommuse-shadow-PUBLIC", 0o755)
+    for name in names[:2]:
+        os.chmod(f"{door.runtime}/{name}", 0o700)
+    same(door.run("true", options=TWO_DEVICES)[0], 0, "exit status beside other directories")
+    same(sorted(safe_list(door.runtime)), sorted(names), "directories of others")
+    for name in names:
+        os.rmdir(f"{door.runtime}/{name}")
     door.expect_nothing_left(before)
