@@ -33,6 +33,7 @@ struct shadow_target {
 	int error;                   /* -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG */
 	char name[SHADOW_PATH_MAX];  /* without links; empty: not found out */
 	char place[SHADOW_PATH_MAX]; /* in the tree, or of the machine */
+	bool machine;                /* of the machine */
 };
 
 /* Resolves a client's path. follow: the last word, too. Returns whether its target is not what the kernel would find.

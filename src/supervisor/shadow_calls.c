@@ -4,6 +4,7 @@
 
 #include "supervisor/calls.h"
 #include "supervisor/notify.h"
+#include "supervisor/process.h"
 #include "supervisor/remote.h"
 #include "system/system.h"
 
@@ -15,9 +16,40 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/capability.h>
 #include <linux/openat2.h>
 
-/* Reads the path and finds its target. Returns 0, an error that is the call's result, or CALL_CONTINUE. */
+static uint64_t rights_over_files(pid_t pid)
+{
+	uint64_t capabilities;
+
+	if (process_status(pid, "CapEff", 16, &capabilities))
+		return 0;
+	return capabilities & (1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH);
+}
+
+/* May the client open all that we may? Its uid is what it opens files by: that of its directory in /proc is root's
+ * where it is not dumpable. */
+static bool is_like_us(const struct call *call)
+{
+	char path[32], line[128];
+	unsigned uid = 0;
+	bool found = false;
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)call->n.tid);
+	status = fopen(path, "re");
+	while (status && !found && fgets(line, sizeof(line), status))
+		found = sscanf(line, "Uid: %*u %*u %*u %u", &uid) == 1;
+	if (status)
+		fclose(status);
+	return found && uid == geteuid() && !(rights_over_files(getpid()) & ~rights_over_files(call->n.tid));
+}
+
+/*
+ * Reads the path and finds its target. Returns 0, an error that is the call's result, or CALL_CONTINUE. The machine's
+ * files are only for who could have them without us: all that leads to one decides about that, and we do not look.
+ */
 static int64_t find(struct call *call, int dirfd, uint64_t path, bool follow, struct shadow_target *target)
 {
 	char given[PATH_MAX];
@@ -25,6 +57,8 @@ static int64_t find(struct call *call, int dirfd, uint64_t path, bool follow, st
 	target->name[0] = '\0';
 	if (remote_string(call, uaddr(path), given, sizeof(given)) <= 0 ||
 	    !shadow_find(call, dirfd, given, follow, target))
+		return CALL_CONTINUE;
+	if (target->machine && !is_like_us(call))
 		return CALL_CONTINUE;
 	return target->error;
 }
@@ -41,13 +75,9 @@ static const struct node *find_node(const struct call *call, const char *name)
 static bool may_open(const struct call *call, const struct shadow_target *target, int flags)
 {
 	const unsigned mode = (flags & O_ACCMODE) == O_RDONLY ? S_IROTH : S_IWOTH;
-	struct stat client, st;
-	char path[32];
+	struct stat st;
 
-	snprintf(path, sizeof(path), "/proc/%d", (int)call->n.tid);
-	if (stat(path, &client) < 0)
-		return false;
-	if (client.st_uid == geteuid())
+	if (is_like_us(call))
 		return true;
 	return stat(target->place, &st) == 0 && st.st_mode & mode;
 }

@@ -160,7 +160,7 @@ static int expand(struct walk *w, const char *text)
 	if (w->rest[0] != '/')
 		return 0;
 	snprintf(w->name, sizeof(w->name), "%s", w->root);
-	if (shadow_name(w->call->supervisor->shadow, w->rest)) {
+	if (!w->root[0] && shadow_name(w->call->supervisor->shadow, w->rest)) {
 		w->name[0] = '\0';
 		w->touched = true;
 	}
@@ -271,6 +271,7 @@ static bool arrive(struct walk *w, bool folder, struct shadow_target *target)
 	snprintf(target->name, sizeof(target->name), "%s", w->name);
 	if (!w->touched && !ours)
 		return false;
+	target->machine = !ours;
 	if (folder && entry && entry->kind != TREE_DIR)
 		target->error = -ENOTDIR;
 	if ((size_t)snprintf(target->place, sizeof(target->place), "%s%s%s",
@@ -287,6 +288,7 @@ bool shadow_find(struct call *call, int dirfd, const char *path, bool follow, st
 	struct walk w = {.call = call, .tree = shadow_tree(call->supervisor->shadow), .follow = follow || folder};
 
 	target->error = 0;
+	target->machine = false;
 	target->name[0] = target->place[0] = '\0';
 	if (!length || !start(&w, dirfd, path) || is_elsewhere(&w, dirfd, path))
 		return false;

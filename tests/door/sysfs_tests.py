@@ -117,3 +117,31 @@ def swept(door):
     for name in names:
         os.rmdir(f"{door.runtime}/{name}")
     door.expect_nothing_left(before)
+
+
+UNPRIVILEGED = """
+import os, sys
+start = os.open("/sys/bus/pci/devices/0000:01:00.0", os.O_RDONLY)
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print(os.read(os.open("vendor", os.O_RDONLY, dir_fd=start), 100).decode().strip())
+for path, flags in (("../" * 20 + sys.argv[1], os.O_RDONLY), ("resource0", os.O_RDWR)):
+    try:
+        print(path, "is open:", os.read(os.open(path, flags, dir_fd=start), 100))
+    except OSError:
+        print("refused")
+"""
+
+
+def rights(door):
+    """who has given up privileges does not get them back by way of files below /sys"""
+    if not door.root:
+        raise Skipped("there are no privileges to give up")
+    secret = f"{door.tmp}/secret"
+    os.mkdir(secret, 0o700)
+    with open(f"{secret}/word", "w") as file:
+        file.write("secret")
+    answer = door.run(sys.executable, "-c", UNPRIVILEGED, f"{secret}/word".lstrip("/"), options=TWO_DEVICES)
+    shutil.rmtree(secret)
+    same(answer, (0, "0x8086\nrefused\nrefused\n", ""), "what nobody gets")
