@@ -48,7 +48,7 @@ struct device_file *device_file_new(struct vfio_device *device, bool from_group)
  * closed; but for a while only, as their client can make it last. All without locks.
  */
 
-/* Waits like that for all devices of a group. */
+/* Waits like that for those that are closing devices of a group. */
 void group_settle(struct vfio *vfio, const struct vfio_group *group);
 /* Stores the file that has the device, with a reference; NULL: none. Returns 0; -EBUSY: the wait was too long. */
 int device_user_get(struct vfio_device *device, struct device_file **user);

@@ -10,22 +10,27 @@
 /* How long somebody waits for a device that another one is opening or closing. */
 #define PATIENCE_S 1
 
-/* Is it not open yet, or without a descriptor, or even without a reference? */
+/* Has it no descriptor any more, or not even a reference? */
+static bool is_closing(const struct device_file *user)
+{
+	return atomic_load(&user->closed) || !atomic_load(&user->file.refs);
+}
+
 static bool is_changing(const struct device_file *user)
 {
-	return atomic_load(&user->opening) || atomic_load(&user->closed) || !atomic_load(&user->file.refs);
+	return atomic_load(&user->opening) || is_closing(user);
 }
 
 /* With the lock held, which is dropped meanwhile. Returns false where it lasts too long. */
-static bool settle(struct vfio_device *device)
+static bool settle(struct vfio_device *device, bool (*unsettled)(const struct device_file *user))
 {
 	struct timespec end;
 
-	if (!device->user || !is_changing(device->user))
+	if (!device->user || !unsettled(device->user))
 		return true;
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += PATIENCE_S;
-	while (device->user && is_changing(device->user))
+	while (device->user && unsettled(device->user))
 		if (pthread_cond_timedwait(&device->user_changed, &device->user_lock, &end))
 			return false;
 	return true;
@@ -37,7 +42,7 @@ int device_user_get(struct vfio_device *device, struct device_file **user)
 
 	pthread_mutex_lock(&device->user_lock);
 	*user = NULL;
-	if (!settle(device) || (device->user && !file_get_live(&device->user->file)))
+	if (!settle(device, is_changing) || (device->user && !file_get_live(&device->user->file)))
 		rc = -EBUSY;
 	else
 		*user = device->user;
@@ -51,7 +56,7 @@ int device_take(struct device_file *file)
 	int rc = 0;
 
 	pthread_mutex_lock(&device->user_lock);
-	if (!settle(device))
+	if (!settle(device, is_changing))
 		rc = -EBUSY;
 	else if (device->user)
 		rc = -EEXIST;
@@ -100,7 +105,7 @@ void group_settle(struct vfio *vfio, const struct vfio_group *group)
 		if (device->group != group)
 			continue;
 		pthread_mutex_lock(&device->user_lock);
-		settle(device);
+		settle(device, is_closing);
 		pthread_mutex_unlock(&device->user_lock);
 	}
 }
