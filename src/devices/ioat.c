@@ -275,11 +275,13 @@ static uint32_t write_status(struct ioat *ioat, unsigned status)
 static void halt(struct ioat *ioat, uint32_t errors)
 {
 	uint16_t control = load16(ioat, CHANCTRL);
+	bool memory = by_memory(ioat);
 
 	ioat->halted = true;
 	ioat->next = NO_CHAIN;
 	ioat->wanted = ioat->done;
-	if (by_memory(ioat)) {
+	/* When it finds in memory that the channel is halted, it can start it again. */
+	if (memory) {
 		store32(ioat, CHANERR, ioat->errors | errors);
 		show(ioat, STS_ARMED);
 	}
@@ -287,7 +289,7 @@ static void halt(struct ioat *ioat, uint32_t errors)
 		errors |= write_status(ioat, STS_HALTED);
 	ioat->errors |= errors;
 	store32(ioat, CHANERR, ioat->errors);
-	if (!by_memory(ioat))
+	if (!memory)
 		show(ioat, STS_HALTED);
 	if (control & CTRL_ERR_INTERRUPT && errors & ~load32(ioat, CHANERRMASK))
 		interrupt(ioat);
