@@ -132,6 +132,7 @@ struct device_file *device_file_new(struct vfio_device *device, bool from_group)
 	file->file.serial = atomic_fetch_add_explicit(&device->vfio->config->file_serial, 1, memory_order_relaxed) + 1;
 	file->device = device;
 	file->from_group = from_group;
+	file->given = !from_group;
 	return file;
 }
 

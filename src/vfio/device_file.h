@@ -19,6 +19,7 @@ struct device_file {
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
+	bool given;             /* somebody has a descriptor, or had; guarded by device.lock */
 };
 
 static inline struct device_file *device_file_of(struct file *file)
@@ -44,8 +45,9 @@ static inline bool group_is_open(const struct vfio_group *group)
 struct device_file *device_file_new(struct vfio_device *device, bool from_group);
 
 /*
- * user.c. Who is just opening or closing a device is waited for, so that a client who closes and goes on finds it
- * closed; but for a while only, as their client can make it last. All without locks.
+ * Waits until who has just closed the device's file has given the device back, so that a client who closes and goes on
+ * finds it closed, and until who opens it has his descriptor; for a while only, as a call that its client delays keeps
+ * the file. With device.lock held, which is dropped meanwhile.
  */
 
 /* Waits like that for those that are closing devices of a group. */

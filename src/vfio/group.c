@@ -154,8 +154,26 @@ static struct ctx *container_get(struct group_file *file)
 	return ctx;
 }
 
-static int open_first(struct group_file *file, struct device_file *opened, struct client *client)
+/* The file that has the device open, with a reference. Stores NULL: nobody has. -EBUSY: somebody has, but it is not to
+ * be shared; or it takes him long to get it, or to give it back. */
+static int user_get(struct vfio_device *device, struct device_file **user)
 {
+	int rc = 0;
+
+	pthread_mutex_lock(&device->lock);
+	device_settle(device);
+	*user = device->user;
+	if (*user && (!(*user)->from_group || !(*user)->given || atomic_load(&(*user)->closed) ||
+		      !file_get_live(&(*user)->file)))
+		rc = -EBUSY;
+	pthread_mutex_unlock(&device->lock);
+	return rc;
+}
+
+/* Opens a device that nobody had. *again: somebody has it meanwhile. */
+static int open_first(struct group_file *file, struct device_file *opened, struct client *client, bool *again)
+{
+	struct vfio_device *device = opened->device;
 	struct ctx *ctx = container_get(file);
 	int rc = -EINVAL;
 
@@ -180,41 +198,27 @@ static int open_again(struct group_file *file)
 	return 0;
 }
 
-/* The file that has the device open, or a new one that has taken it. */
-static int find_file(struct vfio_device *device, struct device_file **file, bool *first)
+/* Consumes the reference. What has no descriptor yet must not get another one: who gives the first makes what they all
+ * stand for. */
+static int install(struct device_file *file, struct client *client, int fd)
 {
-	int rc = device_user_get(device, file);
+	struct vfio_device *device = file->device;
+	int rc;
 
-	*first = !rc && !*file;
-	if (rc)
-		return rc;
-	if (*first)
-		*file = device_file_new(device, true);
-	if (!*file)
-		return -ENOMEM;
-	if (*first)
-		rc = device_take(*file);
-	else if (!(*file)->from_group)
-		rc = -EBUSY;
-	if (rc)
-		file_put(&(*file)->file);
+	file_get(&file->file);
+	rc = client->ops->fd_install(client, fd, &file->file, O_RDWR | O_CLOEXEC);
+	if (!rc) {
+		pthread_mutex_lock(&device->lock);
+		file->given = true;
+		pthread_cond_broadcast(&device->given_back);
+		pthread_mutex_unlock(&device->lock);
+	}
+	file_put(&file->file);
 	return rc;
 }
 
-/* Others find the file from then on. */
-static int install(struct device_file *opened, struct client *client, int fd)
-{
-	int rc;
-
-	file_get(&opened->file);
-	rc = client->ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
-	device_opened(opened);
-	file_put(&opened->file);
-	return rc ? rc : fd;
-}
-
-/* Returns the descriptor, or -errno; -EEXIST: it is to be tried once more. */
-static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client)
+/* Returns the descriptor, or -errno. *again: it is to be tried once more. */
+static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client, bool *again)
 {
 	const struct client_ops *ops = client->ops;
 	struct device_file *opened;
@@ -232,7 +236,8 @@ static int give_descriptor(struct group_file *file, struct vfio_device *device, 
 		goto out_unreserve;
 	if (first && event_wanted(device->vfio->config->events))
 		vfio_announce_device(device->vfio->config->events, &opened->file, client, fd, device->name);
-	return install(opened, client, fd);
+	rc = install(opened, client, fd);
+	return rc ? rc : fd;
 
 out_unreserve:
 	ops->fd_unreserve(client, fd, &opened->file);

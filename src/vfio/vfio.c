@@ -179,3 +179,33 @@ void vfio_remove_device(struct vfio *vfio, struct vfio_device *device)
 	pthread_mutex_destroy(&device->user_lock);
 	pthread_mutex_destroy(&device->lock);
 }
+
+/* Has it no descriptor any more, or not even a reference; or no descriptor yet? */
+static bool is_changing(const struct device_file *user)
+{
+	return atomic_load(&user->closed) || !atomic_load(&user->file.refs) || !user->given;
+}
+
+void device_settle(struct vfio_device *device)
+{
+	struct timespec end;
+
+	if (!device->user || !is_changing(device->user))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += PATIENCE_S;
+	while (device->user && is_changing(device->user))
+		if (pthread_cond_timedwait(&device->given_back, &device->lock, &end))
+			return;
+}
+
+void group_settle(struct vfio *vfio, const struct vfio_group *group)
+{
+	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
+		if (device->group != group)
+			continue;
+		pthread_mutex_lock(&device->lock);
+		device_settle(device);
+		pthread_mutex_unlock(&device->lock);
+	}
+}

@@ -4,6 +4,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #define THREADS 4
 
@@ -116,6 +117,46 @@ static void many_share_a_device_of_a_group(void)
 	run(get_and_close);
 	CHECK(!first->device.user);
 	world_end();
+}
+
+static pthread_t asker;
+
+static void *ask_for_another(void *arg)
+{
+	int fd = device_fd(shared_group, first);
+
+	(void)arg;
+	CHECK(fd >= 0);
+	return NULL;
+}
+
+/* Another thread wants one before the first is there. */
+static void ask_meanwhile(void)
+{
+	const struct timespec moment = {.tv_nsec = 50000000};
+
+	world.before_install = NULL;
+	CHECK_EQ(pthread_create(&asker, NULL, ask_for_another, NULL), 0);
+	nanosleep(&moment, NULL);
+	pthread_mutex_lock(&world.lock);
+	CHECK_EQ(world_descriptors(&first->device.user->file), 1);
+	pthread_mutex_unlock(&world.lock);
+}
+
+static void the_second_descriptor_comes_after_the_first(void)
+{
+	for (int denied = 0; denied < 2; denied++) {
+		begin();
+		shared_group = open_group(1);
+		CHECK_EQ(set_container(shared_group, open_iommu()), 0);
+		world.before_install = ask_meanwhile;
+		atomic_store(&world.deny_install, denied);
+		CHECK(denied ? device_fd(shared_group, first) == -EMFILE : device_fd(shared_group, first) >= 0);
+		atomic_store(&world.deny_install, false);
+		pthread_join(asker, NULL);
+		CHECK(first->device.user != NULL);
+		world_end();
+	}
 }
 
 /* By the group, or by a file of its own. */
@@ -292,6 +333,7 @@ int main(void)
 	one_of_many_binds_a_device();
 	one_of_many_binds_a_file();
 	many_share_a_device_of_a_group();
+	the_second_descriptor_comes_after_the_first();
 	groups_and_cdevs_exclude_each_other();
 	a_bus_is_reset_while_devices_come_and_go();
 	who_comes_after_a_close_waits_for_it();

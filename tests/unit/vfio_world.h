@@ -54,7 +54,7 @@ static struct {
 	struct world_fd fds[FDS];
 	int o_flags; /* of the last that was installed */
 	atomic_bool deny_reserve, deny_install, deny_region, deny_poll;
-	void (*after_reserve)(void);
+	void (*after_reserve)(void), (*before_install)(void);
 } world;
 
 /* The client's descriptors. A reserved number counts as one of its file. */
@@ -126,6 +126,8 @@ static void world_drop(int fd, bool reserved)
 static int world_fd_install(void *context, int fd, struct file *file, int o_flags)
 {
 	(void)context;
+	if (world.before_install)
+		world.before_install();
 	if (atomic_load(&world.deny_install)) {
 		world_drop(fd, true);
 		file_put(file);
