@@ -203,9 +203,10 @@ static void groups_and_cdevs_exclude_each_other(void)
 
 static void *reset_bus_or_open(void *arg)
 {
-	struct {
+	union {
 		struct vfio_pci_hot_reset_info head;
-		struct vfio_pci_dependent_device devices[3];
+		unsigned char
+			room[sizeof(struct vfio_pci_hot_reset_info) + 3 * sizeof(struct vfio_pci_dependent_device)];
 	} info = {.head = {.argsz = sizeof(info)}};
 	struct vfio_pci_hot_reset reset = {.argsz = sizeof(reset)};
 
