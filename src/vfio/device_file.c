@@ -104,7 +104,7 @@ static void device_file_release(struct file *f)
 		/* Before anybody is told that the device is free. */
 		if (!file->from_group)
 			atomic_fetch_sub(&device->group->cdevs, 1);
-		device_give_back(file);
+		device->user = NULL;
 	}
 	free(file);
 	if (ctx)

@@ -45,12 +45,14 @@ static inline bool group_is_open(const struct vfio_group *group)
 struct device_file *device_file_new(struct vfio_device *device, bool from_group);
 
 /*
- * Waits until who has just closed the device's file has given the device back, so that a client who closes and goes on
- * finds it closed, and until who opens it has his descriptor; for a while only, as a call that its client delays keeps
- * the file. With device.lock held, which is dropped meanwhile.
+ * Takes device.lock for who does not have the device. Waits until who has just closed its file has given it back, so
+ * that a client who closes and goes on finds it closed, and until who opens it has his descriptor; but for a while
+ * only, as who has it can delay his calls, and his device's DMA, for ever. Returns 0; -EBUSY: without the lock, which
+ * is taken for long.
  */
+int device_lock_settled(struct vfio_device *device);
 
-/* Waits like that for those that are closing devices of a group. */
+/* Waits so for all devices of a group; takes no lock. */
 void group_settle(struct vfio *vfio, const struct vfio_group *group);
 /* Stores the file that has the device, with a reference; NULL: none. Returns 0; -EBUSY: the wait was too long. */
 int device_user_get(struct vfio_device *device, struct device_file **user);

@@ -158,10 +158,10 @@ static struct ctx *container_get(struct group_file *file)
  * be shared; or it takes him long to get it, or to give it back. */
 static int user_get(struct vfio_device *device, struct device_file **user)
 {
-	int rc = 0;
+	int rc = device_lock_settled(device);
 
-	pthread_mutex_lock(&device->lock);
-	device_settle(device);
+	if (rc)
+		return rc;
 	*user = device->user;
 	if (*user && (!(*user)->from_group || !(*user)->given || atomic_load(&(*user)->closed) ||
 		      !file_get_live(&(*user)->file)))
@@ -175,16 +175,20 @@ static int open_first(struct group_file *file, struct device_file *opened, struc
 {
 	struct vfio_device *device = opened->device;
 	struct ctx *ctx = container_get(file);
-	int rc = -EINVAL;
+	int rc;
 
-	if (ctx)
-		rc = device_file_open(opened, ctx, client);
-	else
-		device_give_back(opened);
+	if (!ctx)
+		return -EINVAL;
+	rc = device_lock_settled(device);
+	if (rc)
+		goto out_put;
+	*again = device->user;
+	rc = *again ? -EBUSY : device_file_open(opened, ctx, client);
 	if (!rc)
 		atomic_store_explicit(&opened->bound, true, memory_order_release);
-	if (ctx)
-		file_put(&ctx->file);
+	pthread_mutex_unlock(&device->lock);
+out_put:
+	file_put(&ctx->file);
 	return rc;
 }
 
@@ -210,7 +214,6 @@ static int install(struct device_file *file, struct client *client, int fd)
 	if (!rc) {
 		pthread_mutex_lock(&device->lock);
 		file->given = true;
-		pthread_cond_broadcast(&device->given_back);
 		pthread_mutex_unlock(&device->lock);
 	}
 	file_put(&file->file);
