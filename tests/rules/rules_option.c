@@ -114,7 +114,7 @@ static bool with_capability(struct rules *t, bool wanted, struct transport **bef
 	}
 	EXPECT(t, transport_close(t->transport, t->fd), 0);
 	EXPECT(t,
-	       transport_new(TRANSPORT_LIBRARY, t->selftest, NULL, wanted ? UINT64_C(1) << CAP_SYS_RESOURCE : 0,
+	       transport_new(TRANSPORT_LIBRARY, t->selftest, wanted ? UINT64_C(1) << CAP_SYS_RESOURCE : 0,
 			     &t->transport),
 	       0);
 	t->fd = node_open(t, "/dev/iommu");
