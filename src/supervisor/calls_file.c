@@ -26,7 +26,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <linux/fs.h>
 #include <linux/kvm.h>
 
 /* The most that one read or write moves (MAX_RW_COUNT of Linux). */

@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 			fprintf(stderr, "usage: %s [--trusted | --syscalls] [--steps N] [--seed N]\n", argv[0]);
 			return 2;
 		}
-	int rc = transport_new(kind, false, NULL, 0, &s.transport);
+	int rc = transport_new(kind, false, 0, &s.transport);
 
 	if (rc == 0)
 		s.fd = rc = transport_open(s.transport, "/dev/iommu", O_RDWR | O_CLOEXEC);

@@ -297,7 +297,7 @@ int main(int argc, char **argv)
 			seed = strtoull(argv[++i], NULL, 0);
 		else
 			return 2;
-	if (transport_new(kind, true, NULL, 0, &t.transport))
+	if (transport_new(kind, true, 0, &t.transport))
 		return 2;
 	t.fd = node_open(&t, "/dev/iommu");
 	run(&t, count, seed);

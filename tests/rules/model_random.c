@@ -444,7 +444,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	r.file = memfd_create("model", MFD_CLOEXEC);
-	int rc = r.file < 0 ? -errno : transport_new(o.kind, false, NULL, 0, &r.transport);
+	int rc = r.file < 0 ? -errno : transport_new(o.kind, false, 0, &r.transport);
 
 	if (rc) {
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));
