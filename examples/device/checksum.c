@@ -102,7 +102,7 @@ static void work(struct checksum *sum)
 static bool checksum_poll(void *state)
 {
 	struct checksum *sum = state;
-	const uint32_t *doorbell = iommuse_area(sum->device, 0, CHECKSUM_DOORBELL);
+	const uint32_t *doorbell = iommuse_memory(sum->device, 0, CHECKSUM_DOORBELL);
 	uint32_t bell = __atomic_load_n(doorbell, __ATOMIC_ACQUIRE);
 
 	if (sum->status != CHECKSUM_BUSY) {
@@ -120,7 +120,7 @@ static bool checksum_poll(void *state)
 	return true;
 }
 
-const struct iommuse_model *iommuse_model(void)
+const struct iommuse_model *iommuse_get_model(void)
 {
 	static const struct iommuse_key keys[] = {{"chunk", "BYTES", "how much is summed in one go", "65536"}, {0}};
 	static const struct iommuse_model model = {

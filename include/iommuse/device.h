@@ -4,7 +4,7 @@
  *
  * A model is a structure that says what the device is and has callbacks. A shared object exports it:
  *
- *	const struct iommuse_model *iommuse_model(void);
+ *	const struct iommuse_model *iommuse_get_model(void);
  *
  * and `iommuse run --device ./my_model.so` loads it; nothing has to be linked. docs/writing-a-device.md walks through
  * one.
@@ -164,7 +164,7 @@ static inline const char *iommuse_value(struct iommuse_device *device, const cha
 
 /* The memory of an area, from an offset of its BAR on; NULL: the device is not open, or no area is there. Valid until
  * the next reset. */
-static inline void *iommuse_area(struct iommuse_device *device, unsigned bar, uint64_t offset)
+static inline void *iommuse_memory(struct iommuse_device *device, unsigned bar, uint64_t offset)
 {
 	return device->ops->area(device, bar, offset);
 }
@@ -239,7 +239,7 @@ static inline void iommuse_say(struct iommuse_device *device, const char *text)
 }
 
 /* What a shared object exports, also where it is compiled to hide what it does not say to export. */
-__attribute__((visibility("default"))) const struct iommuse_model *iommuse_model(void);
+__attribute__((visibility("default"))) const struct iommuse_model *iommuse_get_model(void);
 
 #ifdef __cplusplus
 }

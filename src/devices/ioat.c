@@ -587,7 +587,7 @@ static void ioat_reset(void *state)
 {
 	struct ioat *ioat = state;
 
-	ioat->registers = iommuse_area(ioat->device, 0, 0);
+	ioat->registers = iommuse_memory(ioat->device, 0, 0);
 	ioat->asserted = false;
 	if (!ioat->registers)
 		return;

@@ -217,14 +217,14 @@ static int load(const char *path, struct iommuse_model *model, void **library, c
 	if (!*library)
 		return why_not(why, -EINVAL, "cannot load a model: %s", dlerror());
 	/* An object pointer is a function's here; POSIX says so, and C does not. */
-	*(void **)&get = dlsym(*library, "iommuse_model");
+	*(void **)&get = dlsym(*library, "iommuse_get_model");
 	if (!get) {
-		why_not(why, 0, "%s: there is no iommuse_model() in it", path);
+		why_not(why, 0, "%s: there is no iommuse_get_model() in it", path);
 		goto out_close;
 	}
 	found = get();
 	if (!found) {
-		why_not(why, 0, "%s: iommuse_model() returned nothing", path);
+		why_not(why, 0, "%s: iommuse_get_model() returned nothing", path);
 		goto out_close;
 	}
 	rc = model_check(found, path, why);

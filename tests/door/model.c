@@ -46,7 +46,7 @@ static void reset(void *state)
 
 static uint64_t *memory(struct door_device *d, unsigned bar)
 {
-	return iommuse_area(d->device, bar, d->at);
+	return iommuse_memory(d->device, bar, d->at);
 }
 
 static uint64_t read_register(void *state, unsigned bar, uint64_t offset, unsigned width)
@@ -112,7 +112,7 @@ static const struct iommuse_model model = {
 	.write = write_register,
 };
 
-__attribute__((visibility("default"))) const struct iommuse_model *iommuse_model(void)
+__attribute__((visibility("default"))) const struct iommuse_model *iommuse_get_model(void)
 {
 	return &model;
 }

@@ -153,7 +153,7 @@ static int look_at_keys(struct iommuse_device *device)
 	seen_size = iommuse_value(device, "size");
 	seen_colour = iommuse_value(device, "colour");
 	seen_other = iommuse_value(device, "other");
-	CHECK(!iommuse_area(device, 0, SCRIPT_AREA));
+	CHECK(!iommuse_memory(device, 0, SCRIPT_AREA));
 	return 0;
 }
 
@@ -203,7 +203,7 @@ static void what_is_no_model_is_not_loaded(void)
 {
 	begin();
 	CHECK_EQ(add(objects[WITHOUT]), -EINVAL);
-	CHECK(strstr(why, "iommuse_model()"));
+	CHECK(strstr(why, "iommuse_get_model()"));
 	CHECK_EQ(add(objects[NOTHING]), -EINVAL);
 	CHECK(strstr(why, "nothing"));
 	CHECK_EQ(add(objects[OLD]), -EINVAL);

@@ -82,17 +82,17 @@ static uint64_t read_offset(struct iommuse_device *device, uint64_t offset, unsi
 
 static void job_areas(struct iommuse_device *device)
 {
-	uint32_t *area = iommuse_area(device, 0, SCRIPT_AREA + 16);
+	uint32_t *area = iommuse_memory(device, 0, SCRIPT_AREA + 16);
 
 	CHECK(area);
 	CHECK_EQ(*area, 77);
 	*area = 78;
-	CHECK(iommuse_area(device, 0, SCRIPT_AREA + 0x1fff));
-	CHECK(!iommuse_area(device, 0, SCRIPT_AREA - 1));
-	CHECK(!iommuse_area(device, 0, SCRIPT_AREA + 0x2000));
-	CHECK(!iommuse_area(device, 0, UINT64_MAX));
-	CHECK(!iommuse_area(device, 1, 0));
-	CHECK(!iommuse_area(device, 6, 0));
+	CHECK(iommuse_memory(device, 0, SCRIPT_AREA + 0x1fff));
+	CHECK(!iommuse_memory(device, 0, SCRIPT_AREA - 1));
+	CHECK(!iommuse_memory(device, 0, SCRIPT_AREA + 0x2000));
+	CHECK(!iommuse_memory(device, 0, UINT64_MAX));
+	CHECK(!iommuse_memory(device, 1, 0));
+	CHECK(!iommuse_memory(device, 6, 0));
 }
 
 static void an_area_is_shared_and_the_rest_is_trapped(void)
@@ -353,7 +353,7 @@ static atomic_int open_polls;
 
 static bool count_polls(struct iommuse_device *device)
 {
-	CHECK(iommuse_area(device, 0, SCRIPT_AREA));
+	CHECK(iommuse_memory(device, 0, SCRIPT_AREA));
 	atomic_fetch_add(&polls, 1);
 	if (atomic_load(&wanted_polls)) {
 		atomic_fetch_sub(&wanted_polls, 1);
@@ -475,7 +475,7 @@ static atomic_uint resets;
 
 static void count_reset(struct iommuse_device *device)
 {
-	uint32_t *area = iommuse_area(device, 0, SCRIPT_AREA);
+	uint32_t *area = iommuse_memory(device, 0, SCRIPT_AREA);
 
 	atomic_fetch_add(&resets, 1);
 	CHECK(!area || !*area);

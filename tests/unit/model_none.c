@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A shared object that is no model: with WITHOUT there is no iommuse_model() in it, else it returns what is none. */
+/* A shared object that is no model: with WITHOUT there is no iommuse_get_model() in it, else it returns what is none.
+ */
 #include "iommuse/device.h"
 
 #ifndef WITHOUT
-const struct iommuse_model *iommuse_model(void)
+const struct iommuse_model *iommuse_get_model(void)
 {
 #ifdef NOTHING
 	return NULL;

@@ -40,7 +40,7 @@ static bool poll_work(void *state)
 	return model_script.poll && model_script.poll(state);
 }
 
-const struct iommuse_model *iommuse_model(void)
+const struct iommuse_model *iommuse_get_model(void)
 {
 	static const struct iommuse_key keys[] = {
 		{"size", "BYTES", "of nothing", "4096"},
