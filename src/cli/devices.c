@@ -3,9 +3,11 @@
 
 #include "base/log.h"
 #include "devices/devices.h"
+#include "devices/models.h"
 #include "iommuse/device.h"
 #include "supervisor/launch.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,7 +22,7 @@ void devices_usage(void)
 	printf("usage: iommuse devices [MODEL]\n\n"
 	       "Lists the models that 'iommuse run --device MODEL[,KEY=VALUE...]' can make devices of, with their "
 	       "keys.\n"
-	       "A model of your own is a shared object: 'iommuse run --device ./my_model.so'.\n");
+	       "MODEL: that one only; of your own it is a shared object: './my_model.so'.\n");
 }
 
 static void print_keys(const struct iommuse_key *keys)
@@ -55,29 +57,39 @@ static void print_model(const struct iommuse_model *model)
 		printf("  example: %s\n", model->example);
 }
 
+static int print_one(const char *name)
+{
+	struct iommuse_model model;
+	char why[256] = "";
+	void *library;
+
+	if (model_find(name, &model, &library, &(struct why){why, sizeof(why)})) {
+		log_line("devices: %s", why);
+		return EXIT_OWN_FAILURE;
+	}
+	print_model(&model);
+	if (library)
+		dlclose(library);
+	return 0;
+}
+
 int devices_main(int argc, char **argv)
 {
 	const char *wanted = argc > 1 ? argv[1] : NULL;
-	unsigned printed = 0;
 
+	if (argc == 2 && (!strcmp(wanted, "-h") || !strcmp(wanted, "--help"))) {
+		devices_usage();
+		return 0;
+	}
 	if (argc > 2 || (wanted && *wanted == '-')) {
-		bool help = argc == 2 && (!strcmp(wanted, "-h") || !strcmp(wanted, "--help"));
-
-		if (help)
-			devices_usage();
-		else
-			log_line("devices: takes the name of one model at most: try 'iommuse help devices'");
-		return help ? 0 : EXIT_OWN_FAILURE;
-	}
-	for (const struct iommuse_model *const *model = devices_models(); *model; model++) {
-		if (wanted && strcmp(wanted, (*model)->name))
-			continue;
-		printf("%s", printed++ ? "\n" : "");
-		print_model(*model);
-	}
-	if (wanted && !printed) {
-		log_line("devices: no model '%s' is built in: 'iommuse devices' lists those that are", wanted);
+		log_line("devices: takes one model at most: try 'iommuse help devices'");
 		return EXIT_OWN_FAILURE;
+	}
+	if (wanted)
+		return print_one(wanted);
+	for (const struct iommuse_model *const *model = devices_models(); *model; model++) {
+		printf("%s", model == devices_models() ? "" : "\n");
+		print_model(*model);
 	}
 	return 0;
 }
