@@ -129,6 +129,7 @@ static void program_ended(struct server *server, int status)
 		return;
 	server->ended = true;
 	drain_and_drop(&server->s);
+	standins_settle(&server->s, 0);
 	show_events(server);
 	report(server, REPORT_ENDED, status);
 	let_go_of_output(server);
@@ -208,6 +209,7 @@ static void run(struct server *server)
 			program_ended(server, status);
 	}
 	drain_and_drop(&server->s);
+	standins_settle(&server->s, 0);
 	show_events(server);
 }
 

@@ -20,6 +20,7 @@
  */
 #include "supervisor/standin.h"
 
+#include "base/thread.h"
 #include "client/file.h"
 #include "supervisor/queue.h"
 #include "system/system.h"
@@ -46,6 +47,7 @@
 #define STALE_MS      100
 #define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
 #define TESTS_AT_ONCE 64
+#define PATIENCE_S    1   /* for what is being dropped */
 #define RESERVED_FDS  256 /* that clients cannot make us use up by opening files */
 
 struct standins {
@@ -83,14 +85,17 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 {
 	struct standins *t = calloc(1, sizeof(*t));
 	struct epoll_event event = {.events = EPOLLIN};
+	pthread_condattr_t attr;
 	int err;
 
 	if (!t)
 		return -ENOMEM;
 	t->tree = tree;
 	queues_init(&t->queues);
-	pthread_cond_init(&t->dropped, NULL);
-	pthread_cond_init(&t->given, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&t->dropped, &attr);
+	pthread_condattr_destroy(&attr);
 	TAILQ_INIT(&t->fresh);
 	TAILQ_INIT(&t->stale);
 	t->watch.ready = inotify_ready;
@@ -681,22 +686,49 @@ static void dropped(struct supervisor *s, struct standin *e)
 	supervisor_unlock(s);
 }
 
+static void drop(struct supervisor *s, struct standin *e)
+{
+	file_put(e->file);
+	dropped(s, e);
+	discard(s->standins, e);
+}
+
+static void *drop_device(void *standin)
+{
+	struct standin *e = standin;
+
+	drop(e->supervisor, e);
+	return NULL;
+}
+
+/* The close of a device waits for its DMA, and that for memory which a client provides when it likes: nobody else shall
+ * wait for it. Returns false where there is no thread for it. */
+static bool drop_beside(struct supervisor *s, struct standin *e)
+{
+	pthread_t thread;
+
+	e->supervisor = s;
+	if (thread_start(&thread, "iommuse-close", drop_device, e))
+		return false;
+	pthread_detach(thread);
+	return true;
+}
+
 void standins_drop(struct supervisor *s, struct standin *list)
 {
 	while (list) {
 		struct standin *e = list;
 
 		list = e->next_closed;
-		file_put(e->file);
-		dropped(s, e);
-		discard(s->standins, e);
+		if (!e->file->ops->device || !drop_beside(s, e))
+			drop(s, e);
 	}
 }
 
 static bool is_dropping(const struct standins *t, pid_t opener)
 {
 	for (const struct standin *e = t->dropping; e; e = e->next_dropping)
-		if (e->opener == opener)
+		if (!opener || e->opener == opener)
 			return true;
 	return false;
 }
@@ -704,11 +736,15 @@ static bool is_dropping(const struct standins *t, pid_t opener)
 void standins_settle(struct supervisor *s, pid_t opener)
 {
 	struct standins *t = s->standins;
+	struct timespec end;
 
 	if (!t->dropping)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += PATIENCE_S;
 	supervisor_lock(s);
 	while (is_dropping(t, opener))
-		pthread_cond_wait(&t->dropped, &s->lock);
+		if (pthread_cond_timedwait(&t->dropped, &s->lock, &end))
+			break;
 	supervisor_unlock(s);
 }

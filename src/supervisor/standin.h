@@ -22,6 +22,7 @@ TAILQ_HEAD(suspects, standin);
 struct standin {
 	struct watch watch; /* of an event queue's pipe */
 	struct standin *next_inode, *next_watch, *next_closed, *next_dropping;
+	struct supervisor *supervisor; /* of who drops it */
 	dev_t dev;
 	ino_t ino;
 	int own;             /* our only description of the file, or our end of the queue's pipe */
@@ -86,12 +87,14 @@ bool standin_has_inode(struct supervisor *s, dev_t dev, ino_t ino);
 /* The stand-ins that the last drain found closed, off the table. Under the lock. */
 struct standin *standins_take_closed(struct supervisor *s);
 
-/* Drops what is left of stand-ins that were taken. Without the lock: it may take long. */
+/* Drops what is left of stand-ins that were taken; devices may still be dropped when it returns. Without the lock: it
+ * may take long. */
 void standins_drop(struct supervisor *s, struct standin *list);
 
 /*
- * Waits until other threads have dropped what a process has opened and closed: a call that follows a close finds
- * everything free that the closed file held. Without the lock.
+ * Waits until other threads have dropped what a process has opened and closed (0: any process): a call that follows a
+ * close finds everything free that the closed file held. For a while only, as the process can make that last. Without
+ * the lock.
  */
 void standins_settle(struct supervisor *s, pid_t opener);
 

@@ -99,16 +99,19 @@ static void device_file_release(struct file *f)
 	struct vfio_device *device = file->device;
 	struct ctx *ctx = NULL;
 
-	if (device_is_taken(file)) {
-		ctx = device_file_shut(file);
-		/* Before anybody is told that the device is free. */
-		if (!file->from_group)
-			atomic_fetch_sub(&device->group->cdevs, 1);
-		device->user = NULL;
+	if (!ctx) { /* it never had the device, and does not wait for who has */
+		free(file);
+		return;
 	}
+	pthread_mutex_lock(&device->lock);
+	device_file_shut(file);
+	/* Before anybody is told that the device is free. */
+	if (!file->from_group)
+		atomic_fetch_sub(&device->group->cdevs, 1);
+	device->user = NULL;
+	pthread_mutex_unlock(&device->lock);
 	free(file);
-	if (ctx)
-		file_put(&ctx->file);
+	file_put(&ctx->file);
 }
 
 const struct file_ops device_file_ops = {

@@ -51,6 +51,34 @@ def devices(door):
         server.expect_no_leak("devices")
 
 
+def stuck(door):
+    """a device whose DMA waits for memory that nobody serves, and that is closed, keeps nobody else waiting"""
+    if not door.root:
+        raise Skipped("only root mounts")
+    before = door.left_behind()
+    folder = f"{door.tmp}/stuck"
+    os.mkdir(folder)
+    file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+    line = file_server.stdout.readline()
+    if line.startswith("skip"):
+        raise Skipped(line[len("skip: "):].strip())
+    try:
+        p = door.start(door.program("vfio_stuck"), f"{folder}/file", options=["--device", "ioat", "--device", "ioat"],
+                       stdin=subprocess.PIPE)
+        try:
+            status = p.wait(30)
+        except subprocess.TimeoutExpired:
+            status = "none, after 30 s"
+    finally:
+        file_server.kill()
+        subprocess.run(["umount", "-l", folder], check=False)
+        file_server.wait()
+        file_server.stdout.close()
+    p.stdin.close()
+    same(status, 0, "exit status while the device waits")
+    door.expect_nothing_left(before)
+
+
 # What is said of each mistake of door-vfio_wrong, in its order. In expressions, as processes and times are not known.
 WRONG = [
     r"DMA read of 100 bytes from IOVA 0x40000000 blocked: nothing is mapped there; nearest map: "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * silent serve FOLDER: mounts a file system there with one file, whatever its name, and serves it. It never answers a
- * FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed. Nor does
- * it answer a READ, but prints "read". Prints "ready" before that, or "skip: " and why not.
+ * FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed; and never
+ * a READ. Prints "ready", or "skip: " and why not.
  *
  * silent map FILE: a client that maps the file with IOAS_MAP_FILE, prints the result, and kills itself.
  */
@@ -35,6 +35,7 @@ union reply {
 struct server {
 	int fuse;
 	uint32_t opener;
+	unsigned reads;
 };
 
 static volatile sig_atomic_t mute;
@@ -74,7 +75,8 @@ static long fill(struct server *s, const struct fuse_in_header *in, union reply 
 	case FUSE_OPEN:
 		s->opener = in->pid;
 		return sizeof(reply->open);
-	case FUSE_READ:
+	case FUSE_READ: /* of one page, as nothing is read ahead */
+		s->reads++;
 		return sizeof(reply->page);
 	case FUSE_FLUSH:
 	case FUSE_RELEASE:
@@ -86,8 +88,8 @@ static long fill(struct server *s, const struct fuse_in_header *in, union reply 
 
 static bool is_answered(const struct server *s, const struct fuse_in_header *in)
 {
-	return in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET && in->opcode != FUSE_INTERRUPT &&
-	       (in->opcode != FUSE_READ || !mute) && (in->opcode != FUSE_FLUSH || in->pid == s->opener);
+	return (in->opcode != FUSE_READ || !s->reads) && in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET &&
+	       in->opcode != FUSE_INTERRUPT && (in->opcode != FUSE_FLUSH || in->pid == s->opener);
 }
 
 static int serve_requests(struct server *s)
