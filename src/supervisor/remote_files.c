@@ -212,6 +212,10 @@ int remote_eventfd(struct client *client, int fd, int *own_fd)
 	if (!eventfd_is_at(path))
 		return remote_fd_flags(call, fd) & O_PATH ? -EBADF : -EINVAL;
 	own = duplicate_fd(call, fd);
+	if (own >= 0 && !supervisor_has_room(call->supervisor, own)) {
+		close(own);
+		return -ENFILE;
+	}
 	if (own >= 0)
 		return eventfd_check(own, own_fd);
 	if (own == -EBADF || own == -ESRCH)

@@ -47,8 +47,7 @@
 #define STALE_MS      100
 #define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
 #define TESTS_AT_ONCE 64
-#define PATIENCE_S    1   /* for what is being dropped */
-#define RESERVED_FDS  256 /* that clients cannot make us use up by opening files */
+#define PATIENCE_S    1 /* for what is being dropped */
 
 struct standins {
 	struct watch watch; /* of inotify */
@@ -462,12 +461,6 @@ static int own_shortage(int err)
 	return err == -EMFILE || err == -ENOSPC ? -ENFILE : err;
 }
 
-/* Descriptors are given out lowest first, so the number says how many there are. */
-static bool has_room(const struct supervisor *s, int fd)
-{
-	return s->fd_limit > 2 * RESERVED_FDS ? fd < s->fd_limit - RESERVED_FDS : true;
-}
-
 /* A description for the client, at the highest offset there is. */
 static int open_for_client(const struct standins *t, const struct standin *e, int flags)
 {
@@ -491,7 +484,7 @@ static int make_file(struct supervisor *s, struct standin *e, int *client_fd)
 
 	if (err)
 		return err;
-	*client_fd = has_room(s, e->own) ? open_for_client(t, e, e->open_flags) : -ENFILE;
+	*client_fd = supervisor_has_room(s, e->own) ? open_for_client(t, e, e->open_flags) : -ENFILE;
 	err = *client_fd < 0 ? *client_fd : add_watch(t, e);
 	/* Mode 0 keeps ordinary clients from opening the inode a second time behind our back. */
 	if (!err && (fchmod(e->own, 0) < 0 || fstat(e->own, &st) < 0))
@@ -520,7 +513,7 @@ static int make_queue(struct supervisor *s, struct standin *e, int *client_fd)
 	e->own = queue_end(e->queue);
 	e->inotify = -1;
 	e->watch.ready = queue_hung_up;
-	if (!has_room(s, e->own))
+	if (!supervisor_has_room(s, e->own))
 		err = -ENFILE;
 	else if (fstat(*client_fd, &st) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, e->own, &event) < 0)
 		err = -errno;
@@ -648,7 +641,7 @@ int standin_open_another(struct supervisor *s, const struct file *file, struct s
 	if (e)
 		fd = open_more(s->standins, e, e->open_flags);
 	supervisor_unlock(s);
-	if (fd >= 0 && !has_room(s, fd)) {
+	if (fd >= 0 && !supervisor_has_room(s, fd)) {
 		close(fd);
 		fd = -ENFILE;
 	}

@@ -121,6 +121,15 @@ struct call {
 /* Applies what has happened to all that is watched: closes, deaths. Under the lock. */
 void supervisor_drain(struct supervisor *s);
 
+/* Descriptors that clients cannot make us use up. */
+#define RESERVED_FDS 256
+
+/* Is one left for a client? They are given out lowest first, so the number says how many there are. */
+static inline bool supervisor_has_room(const struct supervisor *s, int fd)
+{
+	return s->fd_limit > 2 * RESERVED_FDS ? fd < s->fd_limit - RESERVED_FDS : true;
+}
+
 void supervisor_lock(struct supervisor *s);
 void supervisor_unlock(struct supervisor *s);
 

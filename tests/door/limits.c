@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What one client does with its descriptors in ways that are its right, and what others keep meanwhile. */
-#include "door.h"
+#include "rig.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -148,6 +149,40 @@ static void all_opened_by_another(struct test *t)
 	SAME(t, wait_for(other), -SIGKILL);
 }
 
+/* The same where a device has an eventfd for each of a thousand registers. */
+static void all_taken_by_a_device(struct test *t)
+{
+	struct {
+		uint32_t argsz, flags;
+		uint64_t offset, data;
+		int32_t fd;
+		uint32_t reserved;
+	} cmd = {.argsz = sizeof(cmd), .flags = 1};
+	int fd = (int)ERR(open(DEV_IOMMU, O_RDWR));
+	struct rig rig;
+	long rc = 0;
+
+	FRESH(t, fd);
+	if (!SAME(t, rig_open(&rig, CDEV, 0), 0))
+		return;
+	for (; rc == 0; cmd.offset++) {
+		cmd.fd = eventfd(0, EFD_CLOEXEC);
+		rc = door_ioctl(rig.device, VFIO_DEVICE_IOEVENTFD, &cmd);
+		close(cmd.fd);
+	}
+	SAME(t, rc, -ENFILE);
+	CHECK(t, cmd.offset < 800);
+	for (int i = 0; i < 20; i++) {
+		SAME(t, ioas_alloc(fd), 2 + 2 * i);
+		check_in_new_program(t, fd);
+	}
+	rig_close(&rig);
+	close(fd);
+	fd = open_iommu();
+	FRESH(t, fd);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -155,6 +190,7 @@ int main(int argc, char **argv)
 		{"link_of_another_name", link_of_another_name},
 		{"given_away", given_away},
 		{"all_opened_by_another", all_opened_by_another},
+		{"all_taken_by_a_device", all_taken_by_a_device},
 	};
 
 	if (argc == 3 && strcmp(argv[1], "use") == 0)
