@@ -155,7 +155,7 @@ static double latency(uint32_t size, bool asleep)
 
 static void measure(const struct copier *copiers)
 {
-	double least[sizeof(sizes) / sizeof(*sizes)];
+	double least[sizeof(sizes) / sizeof(*sizes)] = {1, 1, 1, 1};
 
 	for (const struct copier *c = copiers; c->what; c++) {
 		printf("%-28s", c->what);
