@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Where a region lies in the file of a device. */
-#define REGION_SHIFT 40
-
 #define LARGE (1U << 20)
 
 int device_get_info(struct device_file *file, struct client *client, uaddr_t arg)
