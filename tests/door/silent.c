@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * silent serve FOLDER: mounts a file system there with one file, whatever its name, and serves it. It never answers a
- * FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed; and never
- * a READ. Prints "ready", or "skip: " and why not.
+ * silent serve FOLDER [once]: mounts a file system there with one file, whatever its name, and serves it. It never
+ * answers a FLUSH but that of the process that opened the file: who else closes it hangs until this program is killed.
+ * Nor does it answer a READ after SIGUSR1, or after the first one (once), but prints "read". Prints "ready" before
+ * that, or "skip: " and why not.
  *
  * silent map FILE: a client that maps the file with IOAS_MAP_FILE, prints the result, and kills itself.
  */
