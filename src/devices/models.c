@@ -123,8 +123,8 @@ static int check_msix_part(const struct iommuse_model *model, const char *name, 
 		return why_not(why, -EINVAL, "%s: %s is at %#x, not at a multiple of 8", name, what, offset);
 	if (end > bar->size)
 		return why_not(why, -EINVAL, "%s: %s is not inside BAR %u", name, what, model->msix_bar);
-	/* Drivers keep away from whole pages, unless they can map them all. */
-	if (in_area(bar, offset / PAGE * PAGE, (end + PAGE - 1) / PAGE * PAGE) && !is_area(bar, offset, end))
+	/* Drivers map around it, or they map all of it. */
+	if (in_area(bar, offset, end) && !is_area(bar, offset, end))
 		return why_not(why, -EINVAL,
 			       "%s: %s is in an area, and not all of it; it must be in trapped pages, or in one area",
 			       name, what);

@@ -145,7 +145,7 @@ enum dma_fault_reason {
 	DMA_FAULT_READ_ONLY,
 	DMA_FAULT_WRITE_ONLY,
 	DMA_FAULT_MEMORY,     /* mapped, but the memory behind it is gone */
-	DMA_FAULT_BUS_MASTER, /* the device may not do DMA; not the IOMMU's reason */
+	DMA_FAULT_BUS_MASTER, /* the driver has not let the device do DMA (PCI command register) */
 };
 
 struct dma_fault {
@@ -237,8 +237,9 @@ static inline uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iov
 
 /*
  * Announces a fault as an event with what is known of its IOVA; length: of what is not transferred. For who translates,
- * or blocks DMA, by himself: dma_read() and its like do it. Takes the device's lock and the IOAS's, outside of
- * dma_begin() and dma_end(); costs nothing where nobody listens.
+ * or blocks DMA, by himself: dma_read() and its like do it. Costs nothing where nobody listens. Not between this dma's
+ * dma_begin() and dma_end(), as it takes the device's lock and the IOAS's; where another dma of the thread is inside,
+ * nobody may be giving the device another owner, which waits for threads with its lock held.
  */
 void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
 
@@ -248,9 +249,6 @@ void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t l
  */
 int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault);
 int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault);
-
-/* Announces DMA that was blocked before it reached the IOMMU; length: of what is not transferred. */
-void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
 
 /* The same for scattered IOVAs (iov_base is the IOVA), to or from one buffer. */
 int dma_readv(struct dma *dma, uint32_t pasid, const struct iovec *iova, int count, void *to, struct dma_fault *fault);

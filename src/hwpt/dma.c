@@ -12,28 +12,6 @@
 #define SECTION_BYTES 65536U
 #define SECTION_RUNS  16U
 
-static void announce(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
-{
-	struct event event = {
-		.type = EVENT_DMA_FAULT,
-		.fd = -1,
-		.dma = {.iova = fault->iova,
-			.length = length,
-			.pasid = fault->pasid,
-			.access = fault->access,
-			.reason = fault->reason},
-	};
-
-	snprintf(event.dma.device, sizeof(event.dma.device), "%s", dma->device->name ? dma->device->name : "");
-	event_announce(dma->device->events, &event);
-}
-
-void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
-{
-	if (event_wanted(dma->device->events))
-		announce(dma, fault, length);
-}
-
 /* Translations. */
 
 static struct translation *iotlb_fill(const struct attached *attachment, iova_t iova, struct iotlb_entry *entry)
@@ -140,16 +118,6 @@ uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64
 
 _Static_assert(IOMMU_IOAS_MAP_WRITEABLE == (int)DMA_WRITE, "the same bit");
 _Static_assert(IOMMU_IOAS_MAP_READABLE == (int)DMA_READ << 2, "shifted");
-
-uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
-			    struct dma_run *run, size_t room, size_t *count, struct dma_fault *fault)
-{
-	uint64_t done = translate(dma, pasid, iova, length, access, run, room, count, fault);
-
-	if (__builtin_expect(fault->reason, 0))
-		dma_report(dma, fault, length - done);
-	return done;
-}
 
 /* Copying. */
 

@@ -61,7 +61,7 @@ int64_t call_open_node(struct call *call, const struct node *node, int flags)
 		log_error(err, "%s cannot be opened for process %d", node->path, (int)call->client.pid);
 		return err;
 	}
-	number = remote_fd_open(call, node, client_fd, flags);
+	number = remote_fd_open(call, device, client_fd, flags);
 	/* Before the client goes on: its close shall be the last. Where it got none, this is, and the stand-in goes. */
 	close(client_fd);
 	return number;

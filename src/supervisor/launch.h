@@ -22,6 +22,7 @@ struct launch_options {
 	enum memlock_policy memlock;
 	enum pin_mode pin;
 	const char *const *devices; /* what --device was given, in order, ended by NULL; NULL: none */
+	bool keep_pci;              /* the machine's own PCI devices stay visible beside them */
 	bool selftest;
 	bool verbose;
 };

@@ -13,5 +13,6 @@ int remote_fd_stat(struct call *call, int fd, struct stat *st);
 
 int remote_file(struct client *client, int fd, struct file **file);
 int remote_memory_file(struct client *client, int fd, struct memory_file **out);
+int remote_eventfd(struct client *client, int fd, int *own_fd);
 
 #endif

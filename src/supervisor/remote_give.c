@@ -11,7 +11,6 @@
 #include "client/vma.h"
 #include "supervisor/remote_files.h"
 #include "supervisor/standin.h"
-#include "system/system.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -265,9 +264,9 @@ void remote_fd_unreserve(struct client *client, int fd, struct file *file)
 	release_window_number(call, fd);
 }
 
-int remote_fd_open(struct call *call, const struct node *node, int own, int o_flags)
+int remote_fd_open(struct call *call, bool device, int own, int o_flags)
 {
-	int number = node->kind == NODE_CDEV ? window_number(call, number_limit(call)) : -EMFILE;
+	int number = device ? window_number(call, number_limit(call)) : -EMFILE;
 	int given = notify_put_fd(call->supervisor->listener, &call->n, own, number < 0 ? NOTIFY_ANY_FD : number,
 				  o_flags & O_CLOEXEC);
 

@@ -10,10 +10,9 @@ int remote_fd_install(struct client *client, int fd, struct file *file, int o_fl
 void remote_fd_unreserve(struct client *client, int fd, struct file *file);
 
 /*
- * Gives the client a node that it opens, at the lowest number that is free, or one of the window for a device. own: a
- * description of its file, which stays the caller's. Returns the number, or -errno: -EMFILE, -ENOENT: the client is
- * gone.
+ * Gives the client a file that it opens, at the lowest number that is free, or one of the window for a device. own: a
+ * description for it, which stays the caller's. Returns the number, or -errno: -EMFILE, -ENOENT: the client is gone.
  */
-int remote_fd_open(struct call *call, const struct node *node, int own, int o_flags);
+int remote_fd_open(struct call *call, bool device, int own, int o_flags);
 
 #endif

@@ -42,6 +42,7 @@ struct server {
 	struct supervisor s;
 	const struct launch_options *options;
 	struct program program;
+	struct tree tree;         /* that programs see below /sys; without a root: nothing */
 	struct trace *trace;      /* NULL: nobody wants to see */
 	struct fault_log *faults; /* NULL: there are no devices */
 	int channel;              /* to the launcher */

@@ -95,6 +95,7 @@ int standins_new(struct supervisor *s, int tree, struct standins **table)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&t->dropped, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&t->given, NULL);
 	TAILQ_INIT(&t->fresh);
 	TAILQ_INIT(&t->stale);
 	t->watch.ready = inotify_ready;

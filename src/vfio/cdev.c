@@ -82,47 +82,23 @@ static int find_iommufd(struct client *client, int fd, struct ctx **ctx)
 	return -EBADFD;
 }
 
-/* -EINVAL: it is bound already. */
-static int check_unbound(struct device_file *file)
-{
-	int rc = device_lock_settled(file->device);
-
-	if (rc)
-		return rc;
-	if (file->device->user == file)
-		rc = -EINVAL;
-	pthread_mutex_unlock(&file->device->lock);
-	return rc;
-}
-
-/* Binds, and tells the id, which is not done under the lock: until it is told nothing can be done with the file. */
+/* Tells the id without a lock: until it is told nothing can be done with the file. */
 static int bind_to(struct device_file *file, struct ctx *ctx, struct client *client, uaddr_t arg)
 {
-	struct vfio_device *device = file->device;
-	uint32_t id = 0;
-	int rc = device_lock_settled(device);
+	uint32_t id;
+	int rc;
 
-	if (rc)
-		return rc;
-	rc = device->user ? -EINVAL : device_file_open(file, ctx, client);
-	if (!rc)
-		id = file->iommufd->object.id;
-	pthread_mutex_unlock(&device->lock);
+	if (device_take(file))
+		return -EINVAL;
+	rc = device_file_open(file, ctx, client);
 	if (rc)
 		return rc;
 	id = file->iommufd->object.id;
 	rc = client_copy_out(client, uaddr_add(arg, offsetof(struct vfio_device_bind_iommufd, out_devid)), &id,
 			     sizeof(id));
-	pthread_mutex_lock(&device->lock);
-	if (!rc) {
-		atomic_store_explicit(&file->bound, true, memory_order_release);
-	} else {
-		device_file_shut(file);
-		file->ctx = NULL;
-		device->user = NULL;
-	}
-	pthread_mutex_unlock(&device->lock);
-	if (rc)
+	if (rc) {
+		ctx = device_file_shut(file);
+		device_give_back(file);
 		file_put(&ctx->file);
 		return rc;
 	}
@@ -146,7 +122,8 @@ int cdev_bind(struct device_file *file, struct client *client, uaddr_t arg)
 	rc = block_group(group);
 	if (rc)
 		return rc;
-	rc = check_unbound(file);
+	if (device_is_taken(file))
+		rc = -EINVAL;
 	if (!rc)
 		rc = check_token(client, &bind);
 	if (!rc)

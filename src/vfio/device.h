@@ -76,8 +76,7 @@ struct vfio_device {
 	pthread_cond_t user_changed; /* user is NULL, or has opened the device */
 
 	/* Guarded by lock. */
-	struct device_file *user; /* that has it open, bound to an iommufd; NULL: nobody. Its release takes the lock */
-	bool low_power;           /* the driver has said that it may sleep */
+	bool low_power; /* the driver has said that it may sleep */
 	struct ioeventfds *ioeventfds;
 
 	/* Guarded by model_lock, which is held around each callback. */

@@ -99,19 +99,16 @@ static void device_file_release(struct file *f)
 	struct vfio_device *device = file->device;
 	struct ctx *ctx = NULL;
 
-	if (!ctx) { /* it never had the device, and does not wait for who has */
-		free(file);
-		return;
+	if (device_is_taken(file)) {
+		ctx = device_file_shut(file);
+		/* Before anybody is told that the device is free. */
+		if (!file->from_group)
+			atomic_fetch_sub(&device->group->cdevs, 1);
+		device_give_back(file);
 	}
-	pthread_mutex_lock(&device->lock);
-	device_file_shut(file);
-	/* Before anybody is told that the device is free. */
-	if (!file->from_group)
-		atomic_fetch_sub(&device->group->cdevs, 1);
-	device->user = NULL;
-	pthread_mutex_unlock(&device->lock);
 	free(file);
-	file_put(&ctx->file);
+	if (ctx)
+		file_put(&ctx->file);
 }
 
 const struct file_ops device_file_ops = {
@@ -135,7 +132,6 @@ struct device_file *device_file_new(struct vfio_device *device, bool from_group)
 	file->file.serial = atomic_fetch_add_explicit(&device->vfio->config->file_serial, 1, memory_order_relaxed) + 1;
 	file->device = device;
 	file->from_group = from_group;
-	file->given = !from_group;
 	return file;
 }
 

@@ -19,7 +19,6 @@ struct device_file {
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
-	bool given;             /* somebody has a descriptor, or had; guarded by device.lock */
 };
 
 static inline struct device_file *device_file_of(struct file *file)
@@ -45,14 +44,11 @@ static inline bool group_is_open(const struct vfio_group *group)
 struct device_file *device_file_new(struct vfio_device *device, bool from_group);
 
 /*
- * Takes device.lock for who does not have the device. Waits until who has just closed its file has given it back, so
- * that a client who closes and goes on finds it closed, and until who opens it has his descriptor; but for a while
- * only, as who has it can delay his calls, and his device's DMA, for ever. Returns 0; -EBUSY: without the lock, which
- * is taken for long.
+ * user.c. Who is just opening or closing a device is waited for, so that a client who closes and goes on finds it
+ * closed; but for a while only, as their client can make it last. All without locks.
  */
-int device_lock_settled(struct vfio_device *device);
 
-/* Waits so for all devices of a group; takes no lock. */
+/* Waits like that for those that are closing devices of a group. */
 void group_settle(struct vfio *vfio, const struct vfio_group *group);
 /* Stores the file that has the device, with a reference; NULL: none. Returns 0; -EBUSY: the wait was too long. */
 int device_user_get(struct vfio_device *device, struct device_file **user);

@@ -154,41 +154,19 @@ static struct ctx *container_get(struct group_file *file)
 	return ctx;
 }
 
-/* The file that has the device open, with a reference. Stores NULL: nobody has. -EBUSY: somebody has, but it is not to
- * be shared; or it takes him long to get it, or to give it back. */
-static int user_get(struct vfio_device *device, struct device_file **user)
+static int open_first(struct group_file *file, struct device_file *opened, struct client *client)
 {
-	int rc = device_lock_settled(device);
-
-	if (rc)
-		return rc;
-	*user = device->user;
-	if (*user && (!(*user)->from_group || !(*user)->given || atomic_load(&(*user)->closed) ||
-		      !file_get_live(&(*user)->file)))
-		rc = -EBUSY;
-	pthread_mutex_unlock(&device->lock);
-	return rc;
-}
-
-/* Opens a device that nobody had. *again: somebody has it meanwhile. */
-static int open_first(struct group_file *file, struct device_file *opened, struct client *client, bool *again)
-{
-	struct vfio_device *device = opened->device;
 	struct ctx *ctx = container_get(file);
-	int rc;
+	int rc = -EINVAL;
 
-	if (!ctx)
-		return -EINVAL;
-	rc = device_lock_settled(device);
-	if (rc)
-		goto out_put;
-	*again = device->user;
-	rc = *again ? -EBUSY : device_file_open(opened, ctx, client);
+	if (ctx)
+		rc = device_file_open(opened, ctx, client);
+	else
+		device_give_back(opened);
 	if (!rc)
 		atomic_store_explicit(&opened->bound, true, memory_order_release);
-	pthread_mutex_unlock(&device->lock);
-out_put:
-	file_put(&ctx->file);
+	if (ctx)
+		file_put(&ctx->file);
 	return rc;
 }
 
@@ -202,26 +180,41 @@ static int open_again(struct group_file *file)
 	return 0;
 }
 
-/* Consumes the reference. What has no descriptor yet must not get another one: who gives the first makes what they all
- * stand for. */
-static int install(struct device_file *file, struct client *client, int fd)
+/* The file that has the device open, or a new one that has taken it. */
+static int find_file(struct vfio_device *device, struct device_file **file, bool *first)
 {
-	struct vfio_device *device = file->device;
-	int rc;
+	int rc = device_user_get(device, file);
 
-	file_get(&file->file);
-	rc = client->ops->fd_install(client, fd, &file->file, O_RDWR | O_CLOEXEC);
-	if (!rc) {
-		pthread_mutex_lock(&device->lock);
-		file->given = true;
-		pthread_mutex_unlock(&device->lock);
-	}
-	file_put(&file->file);
+	*first = !rc && !*file;
+	if (rc)
+		return rc;
+	if (*first)
+		*file = device_file_new(device, true);
+	if (!*file)
+		return -ENOMEM;
+	if (*first)
+		rc = device_take(*file);
+	else if (!(*file)->from_group)
+		rc = -EBUSY;
+	if (rc)
+		file_put(&(*file)->file);
 	return rc;
 }
 
-/* Returns the descriptor, or -errno. *again: it is to be tried once more. */
-static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client, bool *again)
+/* Others find the file from then on. */
+static int install(struct device_file *opened, struct client *client, int fd)
+{
+	int rc;
+
+	file_get(&opened->file);
+	rc = client->ops->fd_install(client, fd, &opened->file, O_RDWR | O_CLOEXEC);
+	device_opened(opened);
+	file_put(&opened->file);
+	return rc ? rc : fd;
+}
+
+/* Returns the descriptor, or -errno; -EEXIST: it is to be tried once more. */
+static int give_descriptor(struct group_file *file, struct vfio_device *device, struct client *client)
 {
 	const struct client_ops *ops = client->ops;
 	struct device_file *opened;
@@ -239,8 +232,7 @@ static int give_descriptor(struct group_file *file, struct vfio_device *device, 
 		goto out_unreserve;
 	if (first && event_wanted(device->vfio->config->events))
 		vfio_announce_device(device->vfio->config->events, &opened->file, client, fd, device->name);
-	rc = install(opened, client, fd);
-	return rc ? rc : fd;
+	return install(opened, client, fd);
 
 out_unreserve:
 	ops->fd_unreserve(client, fd, &opened->file);

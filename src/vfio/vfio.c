@@ -8,9 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-/* How long somebody waits for a device that another one has closed, or is at work with. */
-#define PATIENCE_S 1
-
 void vfio_init(struct vfio *vfio, struct iommufd_config *config)
 {
 	*vfio = (struct vfio){.config = config};
@@ -105,6 +102,18 @@ static void model_lock_init(pthread_mutex_t *lock)
 	pthread_mutexattr_destroy(&attributes);
 }
 
+static void locks_init(struct vfio_device *device)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&device->lock, NULL);
+	model_lock_init(&device->model_lock);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&device->user_changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 static void iommu_init(struct vfio *vfio, struct vfio_device *device)
 {
 	const struct iommuse_model *model = device->model;
@@ -143,8 +152,7 @@ int vfio_add_device(struct vfio *vfio, struct vfio_device *device, uint32_t grou
 	device->ioeventfds = NULL;
 	memset(device->memory, 0, sizeof(device->memory));
 	memset(device->region, 0, sizeof(device->region));
-	pthread_mutex_init(&device->lock, NULL);
-	model_lock_init(&device->model_lock);
+	locks_init(device);
 	iommu_init(vfio, device);
 	pci_config_init(&device->config, device->model);
 	pci_config_place(&device->config, device->model, &vfio->window);
@@ -166,47 +174,8 @@ void vfio_remove_device(struct vfio *vfio, struct vfio_device *device)
 	irqs_fini(&device->irqs);
 	dma_fini(&device->dma);
 	iommu_device_fini(&device->iommu);
+	pthread_cond_destroy(&device->user_changed);
 	pthread_mutex_destroy(&device->model_lock);
 	pthread_mutex_destroy(&device->user_lock);
 	pthread_mutex_destroy(&device->lock);
-}
-
-/* Has it no descriptor any more, or not even a reference; or no descriptor yet? */
-static bool is_changing(const struct device_file *user)
-{
-	return atomic_load(&user->closed) || !atomic_load(&user->file.refs) || !user->given;
-}
-
-static bool is_before(const struct timespec *end)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return now.tv_sec < end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec < end->tv_nsec);
-}
-
-/* Who gives a device back may hold the lock meanwhile, so there is nothing to be waited for that needs the lock. */
-int device_lock_settled(struct vfio_device *device)
-{
-	const struct timespec moment = {.tv_nsec = 100000};
-	struct timespec end;
-
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += PATIENCE_S;
-	for (;;) {
-		if (pthread_mutex_timedlock(&device->lock, &end))
-			return -EBUSY;
-		if (!device->user || !is_changing(device->user) || !is_before(&end))
-			return 0;
-		pthread_mutex_unlock(&device->lock);
-		nanosleep(&moment, NULL);
-	}
-}
-
-void group_settle(struct vfio *vfio, const struct vfio_group *group)
-{
-	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
-		if (device->group == group && !device_lock_settled(device))
-			pthread_mutex_unlock(&device->lock);
-	}
 }

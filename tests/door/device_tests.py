@@ -58,7 +58,8 @@ def stuck(door):
     before = door.left_behind()
     folder = f"{door.tmp}/stuck"
     os.mkdir(folder)
-    file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+    file_server = door.start(door.program("silent"), "serve", folder, "once", plain=True, stdout=subprocess.PIPE,
+                             text=True)
     line = file_server.stdout.readline()
     if line.startswith("skip"):
         raise Skipped(line[len("skip: "):].strip())
@@ -115,6 +116,10 @@ def wrong_dma(door):
         same(len(lines), len(said), f"lines: {err}")
         for line, expression in zip(lines, said):
             check(re.fullmatch("iommuse: 0000:01:00.0: " + expression, line), f"says {line!r}, and not {expression!r}")
+    status, out, err = door.run(door.program("vfio_wrong"), "3", options=[*device, "--verbose"])
+    for line in ("VFIO_DEVICE_GET_REGION_INFO index=CONFIG -> 0", "VFIO_DEVICE_ATTACH_IOMMUFD_PT argsz=12 -> 0 pt=",
+                 "0000:01:00.0 DMA read iova=0x40000000 length=100 bytes -> NOT_MAPPED ioas="):
+        check(line in err, f"--verbose does not say {line!r}: {err}")
     status, out, err = door.run(door.program("vfio_wrong"), "3", "500", options=device)
     same((status, out), (0, ""), "a burst: exit status and output")
     counted = re.findall(r"^iommuse: 0000:01:00.0: \.\.\. and (\d+) more \(nothing is mapped there\)", err, re.M)

@@ -36,7 +36,8 @@ union reply {
 struct server {
 	int fuse;
 	uint32_t opener;
-	unsigned reads;
+	unsigned reads; /* that were answered */
+	bool once;      /* one is answered, and no other */
 };
 
 static volatile sig_atomic_t mute;
@@ -89,8 +90,9 @@ static long fill(struct server *s, const struct fuse_in_header *in, union reply 
 
 static bool is_answered(const struct server *s, const struct fuse_in_header *in)
 {
-	return (in->opcode != FUSE_READ || !s->reads) && in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET &&
-	       in->opcode != FUSE_INTERRUPT && (in->opcode != FUSE_FLUSH || in->pid == s->opener);
+	return in->opcode != FUSE_FORGET && in->opcode != FUSE_BATCH_FORGET && in->opcode != FUSE_INTERRUPT &&
+	       (in->opcode != FUSE_READ || !(mute || (s->once && s->reads))) &&
+	       (in->opcode != FUSE_FLUSH || in->pid == s->opener);
 }
 
 static int serve_requests(struct server *s)
@@ -122,9 +124,9 @@ static int serve_requests(struct server *s)
 	}
 }
 
-static int serve(const char *folder)
+static int serve(const char *folder, bool once)
 {
-	struct server s = {.fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC)};
+	struct server s = {.fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC), .once = once};
 	char options[128];
 
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40755,user_id=0,group_id=0,allow_other", s.fuse);
@@ -154,8 +156,8 @@ static int map(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc == 3 && strcmp(argv[1], "serve") == 0)
-		return serve(argv[2]);
+	if (argc >= 3 && strcmp(argv[1], "serve") == 0)
+		return serve(argv[2], argc == 4 && strcmp(argv[3], "once") == 0);
 	if (argc == 3 && strcmp(argv[1], "map") == 0)
 		return map(argv[2]);
 	return 2;

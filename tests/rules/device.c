@@ -3,100 +3,126 @@
 #include "device.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/uio.h>
-#include <unistd.h>
+#include <stdio.h>
 
-#define COMMAND_AT (((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) + 4)
+const char *const rules_devices[] = {
+	"ioat,addr=0000:01:00.0,group=1",
+	"ioat,addr=0000:01:00.1,group=1",
+	"ioat,addr=0000:01:01.0,group=2",
+	"ioat,addr=0000:02:00.0,group=3",
+	NULL,
+};
 
-int dev_call(struct rules *t, int device, unsigned long cmd, void *arg)
+int group_open(struct rules *t, unsigned id)
 {
-	return transport_ioctl(t->transport, device, cmd, (uintptr_t)arg);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%u", id);
+	return transport_open(t->transport, path, O_RDWR | O_CLOEXEC);
 }
 
-int dev_open(struct rules *t)
+int cdev_open(struct rules *t, unsigned number)
 {
-	int device = node_open(t, "/dev/vfio/devices/vfio0");
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = t->fd};
+	char path[64];
+	int fd;
 
-	EXPECT(t, dev_call(t, device, VFIO_DEVICE_BIND_IOMMUFD, &bind), 0);
-	return device;
-}
-
-void dev_close(struct rules *t, int device)
-{
-	EXPECT(t, transport_close(t->transport, device), 0);
-}
-
-void dev_write(struct rules *t, int device, unsigned reg, uint64_t value)
-{
-	EXPECT(t, transport_pwrite(t->transport, device, &value, sizeof(value), reg), sizeof(value));
-}
-
-uint64_t dev_read(struct rules *t, int device, unsigned reg)
-{
-	uint64_t value = 0;
-
-	EXPECT(t, transport_pread(t->transport, device, &value, sizeof(value), reg), sizeof(value));
-	return value;
-}
-
-void dev_command(struct rules *t, int device, uint16_t command)
-{
-	EXPECT(t, transport_pwrite(t->transport, device, &command, sizeof(command), COMMAND_AT), sizeof(command));
-}
-
-int irqs_set(struct rules *t, int device, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-	     const void *data, size_t size)
-{
-	struct vfio_irq_set *set = malloc(sizeof(*set) + size);
-	int rc;
-
-	set->argsz = (uint32_t)(sizeof(*set) + size);
-	set->flags = flags;
-	set->index = index;
-	set->start = start;
-	set->count = count;
-	if (size)
-		memcpy(set->data, data, size);
-	rc = dev_call(t, device, VFIO_DEVICE_SET_IRQS, set);
-	free(set);
-	return rc;
-}
-
-int irqs_fds(struct rules *t, int device, uint32_t index, uint32_t start, uint32_t count, const int *fds)
-{
-	return irqs_set(t, device, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, fds,
-			count * sizeof(*fds));
-}
-
-int irqs_act(struct rules *t, int device, uint32_t action, uint32_t index, uint32_t start, uint32_t count)
-{
-	return irqs_set(t, device, VFIO_IRQ_SET_DATA_NONE | action, index, start, count, NULL, 0);
-}
-
-int event_new(struct rules *t)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	EXPECT(t, fd >= 0, 1);
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%u", number);
+	fd = transport_open(t->transport, path, O_RDWR | O_CLOEXEC);
+	EXPECT(t, fd < 0 ? fd : 0, 0);
 	return fd;
 }
 
-uint64_t eventfd_take(int fd)
+int call_on(struct rules *t, int fd, unsigned long cmd, void *arg)
 {
-	eventfd_t count = 0;
-
-	(void)eventfd_read(fd, &count);
-	return count;
+	return transport_ioctl(t->transport, fd, cmd, (uintptr_t)arg);
 }
 
-uint64_t eventfd_await(int fd)
+void device_close(struct rules *t, int fd)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	EXPECT(t, transport_close(t->transport, fd), 0);
+}
 
-	(void)poll(&p, 1, -1);
-	return eventfd_take(fd);
+int group_status(struct rules *t, int group)
+{
+	struct vfio_group_status c = {.argsz = sizeof(c)};
+	int rc = call_on(t, group, VFIO_GROUP_GET_STATUS, &c);
+
+	return rc ? rc : (int)c.flags;
+}
+
+int set_container(struct rules *t, int group, int container)
+{
+	int32_t fd = container;
+
+	return call_on(t, group, VFIO_GROUP_SET_CONTAINER, &fd);
+}
+
+int get_device_fd(struct rules *t, int group, const char *name)
+{
+	return transport_ioctl(t->transport, group, VFIO_GROUP_GET_DEVICE_FD, (uintptr_t)name);
+}
+
+int group_new(struct rules *t, unsigned id)
+{
+	int group = group_open(t, id);
+
+	EXPECT(t, group < 0 ? group : 0, 0);
+	EXPECT(t, set_container(t, group, t->fd), 0);
+	return group;
+}
+
+int bind_cdev_to(struct rules *t, int cdev, int iommufd, uint32_t *id)
+{
+	struct vfio_device_bind_iommufd c = {.argsz = sizeof(c), .iommufd = iommufd};
+	int rc = call_on(t, cdev, VFIO_DEVICE_BIND_IOMMUFD, &c);
+
+	if (id)
+		*id = c.out_devid;
+	return rc;
+}
+
+int bind_cdev(struct rules *t, int cdev, uint32_t *id)
+{
+	return bind_cdev_to(t, cdev, t->fd, id);
+}
+
+int cdev_new(struct rules *t, unsigned number, uint32_t *id)
+{
+	int cdev = cdev_open(t, number);
+
+	EXPECT(t, bind_cdev(t, cdev, id), 0);
+	return cdev;
+}
+
+int attach_cdev(struct rules *t, int cdev, uint32_t pasid, uint32_t *pt)
+{
+	struct vfio_device_attach_iommufd_pt c = {
+		.argsz = sizeof(c), .flags = pasid ? VFIO_DEVICE_ATTACH_PASID : 0, .pt_id = *pt, .pasid = pasid};
+	int rc = call_on(t, cdev, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &c);
+
+	*pt = c.pt_id;
+	return rc;
+}
+
+int detach_cdev(struct rules *t, int cdev, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt c = {
+		.argsz = sizeof(c), .flags = pasid ? VFIO_DEVICE_DETACH_PASID : 0, .pasid = pasid};
+
+	return call_on(t, cdev, VFIO_DEVICE_DETACH_IOMMUFD_PT, &c);
+}
+
+int map_interrupts(struct rules *t, uint32_t ioas)
+{
+	static _Alignas(4096) unsigned char page[PAGE];
+
+	return map_va_at(t, ioas, RW, (uintptr_t)page, INTERRUPTS, PAGE);
+}
+
+bool is_attached(struct rules *t, uint32_t ioas)
+{
+	if (map_interrupts(t, ioas))
+		return true;
+	EXPECT(t, unmap(t, ioas, INTERRUPTS, PAGE, NULL), 0);
+	return false;
 }

@@ -1,42 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A VFIO device of the tests' own model (rules_device.c), opened through its own node. */
-#ifndef IOMMUSE_TESTS_DEVICE_H
-#define IOMMUSE_TESTS_DEVICE_H
+/*
+ * Groups and devices for cases. There are four: 0000:01:00.0 (vfio0) and 0000:01:00.1 (vfio1) of group 1, 0000:01:01.0
+ * (vfio2) of group 2 on the same bus, and 0000:02:00.0 (vfio3) of group 3. The case's own file is the iommufd.
+ */
+#ifndef IOMMUSE_TESTS_RULES_DEVICE_H
+#define IOMMUSE_TESTS_RULES_DEVICE_H
 
 #include "calls.h"
 
-#include <sys/eventfd.h>
+#define DEVICE_0 "0000:01:00.0"
+#define DEVICE_1 "0000:01:00.1"
+#define DEVICE_3 "0000:02:00.0"
 
-/* Registers of its BAR 0, of 8 bytes. */
-enum {
-	DEVICE_INTX = 0,    /* the level of the pin */
-	DEVICE_RAISE = 8,   /* raises this vector */
-	DEVICE_VECTORS = 16 /* how many are enabled */
-};
-enum { DEVICE_MSI = 8, DEVICE_MSIX = 2048 };
+extern const char *const rules_devices[];
 
-/* Opens it, bound to the case's file; a failure is the case's. */
-int dev_open(struct rules *t);
-int dev_call(struct rules *t, int device, unsigned long cmd, void *arg);
-void dev_close(struct rules *t, int device);
+/* A descriptor that is open nowhere. */
+#define NO_FD 1000000
 
-void dev_write(struct rules *t, int device, unsigned reg, uint64_t value);
-uint64_t dev_read(struct rules *t, int device, unsigned reg);
-/* The command register. */
-void dev_command(struct rules *t, int device, uint16_t command);
+int group_open(struct rules *t, unsigned id);
+int cdev_open(struct rules *t, unsigned number);
+int call_on(struct rules *t, int fd, unsigned long cmd, void *arg);
+/* Closes a descriptor of the system's; a failure is the case's. */
+void device_close(struct rules *t, int fd);
 
-/* VFIO_DEVICE_SET_IRQS with size bytes of data. */
-int irqs_set(struct rules *t, int device, uint32_t flags, uint32_t index, uint32_t start, uint32_t count,
-	     const void *data, size_t size);
-/* Sets eventfds. */
-int irqs_fds(struct rules *t, int device, uint32_t index, uint32_t start, uint32_t count, const int *fds);
-/* Without data: VFIO_IRQ_SET_ACTION_*. */
-int irqs_act(struct rules *t, int device, uint32_t action, uint32_t index, uint32_t start, uint32_t count);
+/* The flags, or -errno. */
+int group_status(struct rules *t, int group);
+int set_container(struct rules *t, int group, int container);
+int get_device_fd(struct rules *t, int group, const char *name);
+/* A group with the case's file as its container. */
+int group_new(struct rules *t, unsigned id);
 
-int event_new(struct rules *t);
-/* How often it was signalled since it was asked last. */
-uint64_t eventfd_take(int fd);
-/* The same where that is going to happen. */
-uint64_t eventfd_await(int fd);
+/* Binds to the case's file; id may be NULL. */
+int bind_cdev(struct rules *t, int cdev, uint32_t *id);
+int bind_cdev_to(struct rules *t, int cdev, int iommufd, uint32_t *id);
+/* A file of a device of its own, bound to the case's file. */
+int cdev_new(struct rules *t, unsigned number, uint32_t *id);
+/* pasid 0: none. */
+int attach_cdev(struct rules *t, int cdev, uint32_t pasid, uint32_t *pt);
+int detach_cdev(struct rules *t, int cdev, uint32_t pasid);
+
+/* IOVAs that no device can use. */
+#define INTERRUPTS UINT64_C(0xfee00000)
+
+int map_interrupts(struct rules *t, uint32_t ioas);
+/* Is a device attached to the IOAS? */
+bool is_attached(struct rules *t, uint32_t ioas);
 
 #endif

@@ -67,8 +67,8 @@ void *place_at_end(struct rules *t, const void *data, size_t n, int prot)
 struct options {
 	enum transport_kind kind;
 	bool selftest, list;
-	const char *device;
-	char **names; /* the cases to run; all where there is none */
+	const char *device[2]; /* ended by NULL */
+	char **names;          /* the cases to run; all where there is none */
 	int count;
 };
 
@@ -85,7 +85,7 @@ static int options_parse(struct options *o, int argc, char **argv)
 		else if (!strcmp(argv[i], "--selftest"))
 			o->selftest = true;
 		else if (!strcmp(argv[i], "--device") && i + 1 < argc)
-			o->device = argv[++i];
+			o->device[0] = argv[++i];
 		else if (!strcmp(argv[i], "--list"))
 			o->list = true;
 		else
@@ -169,7 +169,9 @@ int rules_main_devices(int argc, char **argv, const struct rule_case *cases, siz
 	t.selftest = o.selftest;
 	t.scratch = mmap(SCRATCH, SCRATCH_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 			 -1, 0);
-	int rc = t.scratch == MAP_FAILED ? -errno : transport_new(o.kind, o.selftest, o.device, 0, &t.transport);
+	if (o.device[0])
+		devices = o.device;
+	int rc = t.scratch == MAP_FAILED ? -errno : transport_new_devices(o.kind, o.selftest, 0, devices, &t.transport);
 
 	if (rc) {
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));

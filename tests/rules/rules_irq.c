@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* E.3: interrupts of a device, VFIO_DEVICE_GET_IRQ_INFO and VFIO_DEVICE_SET_IRQS. */
-#include "device.h"
+#include "irq_device.h"
 
 #include <fcntl.h>
 #include <linux/pci_regs.h>

@@ -61,15 +61,14 @@ static uint64_t own_capabilities(void)
 	return in_initial_user_namespace() ? effective : 0;
 }
 
-static int system_new(struct transport *t, bool selftest, const char *device)
+static int system_new(struct transport *t, bool selftest, const char *const *devices)
 {
 #ifdef WITHOUT_LIBRARY
 	(void)t;
 	(void)selftest;
-	(void)device;
+	(void)devices;
 	return -ENOSYS;
 #else
-	const char *const devices[] = {device, NULL};
 	const struct iommuse_options options = {
 		.struct_size = sizeof(options),
 		.client = t->kind == TRANSPORT_TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
@@ -82,8 +81,13 @@ static int system_new(struct transport *t, bool selftest, const char *device)
 #endif
 }
 
-int transport_new(enum transport_kind kind, bool selftest, const char *device, uint64_t capabilities,
-		  struct transport **transport)
+int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport)
+{
+	return transport_new_devices(kind, selftest, capabilities, NULL, transport);
+}
+
+int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capabilities, const char *const *devices,
+			  struct transport **transport)
 {
 	struct transport *t = calloc(1, sizeof(*t));
 	int rc = 0;
@@ -93,7 +97,7 @@ int transport_new(enum transport_kind kind, bool selftest, const char *device, u
 	t->kind = kind;
 	t->capabilities = kind == TRANSPORT_SYSCALLS ? own_capabilities() : capabilities;
 	if (kind != TRANSPORT_SYSCALLS)
-		rc = system_new(t, selftest, device);
+		rc = system_new(t, selftest, devices);
 	if (rc) {
 		free(t);
 		return rc;

@@ -20,10 +20,12 @@ enum transport_kind {
 
 struct transport;
 
-/* capabilities: bits CAP_* that a client of the library has; system calls come with those that the process has. device:
- * as iommuse run --device takes it; NULL: none. */
-int transport_new(enum transport_kind kind, bool selftest, const char *device, uint64_t capabilities,
-		  struct transport **transport);
+/* capabilities: bits CAP_* that a client of the library has; system calls come with those that the process has. */
+int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport);
+/* The same with devices, as `iommuse run --device` takes them, ended by NULL: those that the client of system calls was
+ * started with. */
+int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capabilities, const char *const *devices,
+			  struct transport **transport);
 void transport_free(struct transport *transport);
 enum transport_kind transport_kind(const struct transport *transport);
 

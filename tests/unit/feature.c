@@ -11,9 +11,9 @@
 static int feature(uint32_t flags, uint32_t argsz, uint64_t payload)
 {
 	struct {
-		struct vfio_device_feature feature;
+		uint32_t argsz, flags; /* struct vfio_device_feature */
 		uint64_t payload;
-	} cmd = {.feature = {.argsz = argsz, .flags = flags}, .payload = payload};
+	} cmd = {.argsz = argsz, .flags = flags, .payload = payload};
 
 	return COMMAND(device_feature, cmd);
 }

@@ -70,7 +70,10 @@ static void areas_are_told_where_there_is_room(void)
 {
 	struct {
 		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap sparse;
+		struct {
+			struct vfio_info_cap_header header;
+			uint32_t nr_areas, reserved;
+		} sparse;
 		struct vfio_region_sparse_mmap_area areas[3];
 	} answer;
 	const uint32_t whole = sizeof(answer.info) + sizeof(answer.sparse) + 2 * sizeof(*answer.areas);

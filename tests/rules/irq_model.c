@@ -38,7 +38,7 @@ static void write_register(void *state, unsigned bar, uint64_t offset, unsigned 
 		iommuse_raise(state, (unsigned)value);
 }
 
-__attribute__((visibility("default"))) const struct iommuse_model *iommuse_model(void)
+const struct iommuse_model *iommuse_get_model(void)
 {
 	static const struct iommuse_model model = {
 		.struct_size = sizeof(model),
