@@ -439,10 +439,10 @@ static void long_paths(struct test *t)
 	size_t length = strlen(path);
 
 	while (length + 2 + strlen("/bus/pci/devices/" ADDRESS "/vendor") < PATH_MAX - 1) {
-		strcpy(path + length, "/.");
+		memcpy(path + length, "/.", 2);
 		length += 2;
 	}
-	strcpy(path + length, "/bus/pci/devices/" ADDRESS "/vendor");
+	snprintf(path + length, sizeof(path) - length, "/bus/pci/devices/" ADDRESS "/vendor");
 	check_file(t, AT_FDCWD, path, "0x8086\n");
 	memset(path, 'x', sizeof(path) - 1);
 	memcpy(path, DEVICE "/", strlen(DEVICE "/"));

@@ -21,10 +21,10 @@ static void unmap_registers(struct rig *rig, uint8_t *instead)
 
 static long drive(struct rig *rig, const char *path)
 {
+	static uint8_t registers[PAGE];
 	struct engine engine;
 	long rc = rig_open(rig, CDEV, 0);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	uint8_t registers[PAGE] = {0};
 	char *page;
 
 	if (rc >= 0)

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,17 +101,18 @@ static void resource_has_bars_in_their_places(void)
 	const char none[] = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n";
 	const uint64_t wide = device.config.address[0], low = device.config.address[2];
 	char want[13 * sizeof(none)] = "";
+	int length;
 	struct tree tree;
 	const struct tree_entry *entry;
 
 	describe(&tree, false);
 	CHECK(wide && low);
-	snprintf(want, sizeof(want),
-		 "0x%016" PRIx64 " 0x%016" PRIx64 " 0x000000000014220c\n%s0x%016" PRIx64 " 0x%016" PRIx64
-		 " 0x0000000000040200\n",
-		 wide, wide + 0x3fff, none, low, low + 0xffff);
+	length = snprintf(want, sizeof(want),
+			  "0x%016" PRIx64 " 0x%016" PRIx64 " 0x000000000014220c\n%s0x%016" PRIx64 " 0x%016" PRIx64
+			  " 0x0000000000040200\n",
+			  wide, wide + 0x3fff, none, low, low + 0xffff);
 	for (int i = 3; i < 13; i++)
-		strcat(want, none);
+		length += snprintf(want + length, sizeof(want) - (size_t)length, "%s", none);
 	CHECK(says(&tree, DEVICE "/resource", want));
 	entry = find(&tree, DEVICE "/resource0");
 	CHECK(entry && entry->size == 0x4000 && !entry->content);
@@ -261,9 +263,17 @@ static void make_file(int dir, const char *path)
 	close(openat(dir, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *place)
+{
+	(void)st;
+	(void)type;
+	(void)place;
+	return remove(path);
+}
+
 static void a_tree_is_laid_among_what_was_there(void)
 {
-	char root[] = "/tmp/unit-sysfs-XXXXXX", command[64], link[32];
+	char root[] = "/tmp/unit-sysfs-XXXXXX", link[32];
 	struct tree tree;
 	struct stat st;
 	int top, old, new;
@@ -311,8 +321,7 @@ static void a_tree_is_laid_among_what_was_there(void)
 	close(old);
 	close(new);
 	close(top);
-	snprintf(command, sizeof(command), "rm -rf %s", root);
-	CHECK(!system(command));
+	CHECK(!nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS));
 }
 
 int main(void)
