@@ -128,7 +128,7 @@ static int world_fd_install(void *context, int fd, struct file *file, int o_flag
 	(void)context;
 	if (world.before_install)
 		world.before_install();
-	if (atomic_load(&world.deny_install)) {
+	if (atomic_exchange(&world.deny_install, false)) { /* the next one only: others may be waiting */
 		world_drop(fd, true);
 		file_put(file);
 		return -EMFILE;
