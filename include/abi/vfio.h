@@ -69,6 +69,32 @@ extern "C" {
 #define VFIO_IOMMU_UNMAP_DMA   _IO(';', 0x72)
 #define VFIO_IOMMU_DIRTY_PAGES _IO(';', 0x75)
 
+/*
+ * Address spaces of processes bound to a container, as proposed for Linux in 2018 and never merged.
+ *
+ * struct vfio_iommu_type1_bind, followed by struct vfio_iommu_type1_bind_process. EINVAL: malformed, or the container
+ * has no IOMMU yet. ESRCH: no such process, or it is not bound (UNBIND). EACCES: the caller may not look into it.
+ * ENODEV: a device cannot share addresses. ENOSPC: no PASID is free. EOVERFLOW: a device cannot use one that high.
+ */
+#define VFIO_IOMMU_BIND   _IO(';', 0x7a)
+#define VFIO_IOMMU_UNBIND _IO(';', 0x7b)
+
+struct vfio_iommu_type1_bind_process {
+	uint32_t flags;
+	uint32_t pasid; /* out */
+	int32_t pid;    /* with VFIO_IOMMU_BIND_PID */
+};
+
+#define VFIO_IOMMU_BIND_PID 1
+
+struct vfio_iommu_type1_bind {
+	uint32_t argsz;
+	uint32_t mode;
+	uint8_t data[];
+};
+
+#define VFIO_IOMMU_BIND_PROCESS 1
+
 /* Container with an IOMMU of sPAPR */
 #define VFIO_IOMMU_ENABLE  _IO(';', 0x73)
 #define VFIO_IOMMU_DISABLE _IO(';', 0x74)

@@ -105,6 +105,9 @@ struct iommuse_model {
 	 * to a trapped part wakes it at once. Called only while the device is open. May be NULL.
 	 */
 	bool (*poll)(void *state);
+
+	/* The answer to iommuse_page_request(). Called some time after it, not within it. May be NULL. */
+	void (*page_response)(void *state, uint32_t pasid, uint32_t group, bool success);
 };
 
 /* A DMA that went wrong. */
@@ -121,6 +124,9 @@ enum iommuse_fault_reason {
 	IOMMUSE_FAULT_WRITE_ONLY,
 	IOMMUSE_FAULT_MEMORY,     /* mapped, but the memory behind it is gone */
 	IOMMUSE_FAULT_BUS_MASTER, /* the driver has not let the device do DMA (PCI command register) */
+	/* The PASID is a process's, which has no such memory, or may not access it so, or is gone. The page was asked
+	 * for already. */
+	IOMMUSE_FAULT_PAGE_REQUEST,
 };
 
 /* Memory borrowed by iommuse_dma_map(). */
@@ -150,6 +156,8 @@ struct iommuse_device_ops {
 	void (*set_intx)(struct iommuse_device *device, bool asserted);
 	unsigned (*vectors)(struct iommuse_device *device);
 	void (*say)(struct iommuse_device *device, const char *text);
+	int (*page_request)(struct iommuse_device *device, uint32_t pasid, uint64_t address, uint32_t access,
+			    uint32_t group);
 };
 
 struct iommuse_device {
@@ -230,6 +238,18 @@ static inline void iommuse_set_intx(struct iommuse_device *device, bool asserted
 static inline unsigned iommuse_vectors(struct iommuse_device *device)
 {
 	return device->ops->vectors(device);
+}
+
+/*
+ * Asks for a page (PRI): the driver, or the process that the PASID belongs to, is to make it accessible. access: bits
+ * of enum iommuse_direction. group: the model's number for it, below 512 and not one that waits for its answer. The
+ * answer is a call of page_response(); a reset forgets what was asked for. Returns 0; -EINVAL: group or access;
+ * -EBUSY: the group waits already; -EOPNOTSUPP: the model has no page requests.
+ */
+static inline int iommuse_page_request(struct iommuse_device *device, uint32_t pasid, uint64_t address, uint32_t access,
+				       uint32_t group)
+{
+	return device->ops->page_request(device, pasid, address, access, group);
 }
 
 /* Tells the user of the device something: one line, without its name and a newline. */

@@ -60,6 +60,8 @@ static const char *reason_of(const struct event *event)
 		return "the program has unmapped the memory behind it";
 	case DMA_FAULT_BUS_MASTER:
 		return "bus mastering is off in the PCI command register";
+	case DMA_FAULT_PAGE_REQUEST:
+		return "the process that the PASID stands for has no such memory, or may not access it so";
 	}
 	return "no reason is known";
 }

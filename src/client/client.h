@@ -16,6 +16,7 @@
 #include "base/types.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,6 +30,7 @@ struct client;
 struct file;
 struct memory_query;
 struct memory_run;
+struct mm_watch;
 
 /* An address space: identity that outlives the reuse of a pid. Whoever maps memory holds a reference. */
 struct mm {
@@ -41,6 +43,11 @@ struct mm {
 	struct accounts *accounts;
 	struct account_user *user;
 	_Atomic uint64_t pinned, locked; /* pages: VmPin, and this system's part of VmLck */
+
+	/* Its end; see client/mm.h. */
+	_Atomic bool gone;
+	pthread_mutex_t watch_lock; /* guards watches; what gone() takes is below it */
+	struct mm_watch *watches;
 };
 
 /* What an address space can do beyond a call. Any thread may call these; no lock may be held while calling read or
@@ -61,6 +68,20 @@ struct mm_ops {
 	 * be. */
 	size_t (*read)(struct mm *mm, void *dst, uaddr_t src, size_t n);
 	size_t (*write)(struct mm *mm, uaddr_t dst, const void *src, size_t n);
+
+	/*
+	 * The same as the process's own instructions would: what it may not read or write is not, pages are faulted in,
+	 * and copied where they are shared copy on write. Once it is gone nothing is. May be NULL: as read and write.
+	 */
+	size_t (*load)(struct mm *mm, void *dst, uaddr_t src, size_t n);
+	size_t (*store)(struct mm *mm, uaddr_t dst, const void *src, size_t n);
+
+	/* Is there a mapping at va that the process may read, or write? Does not wait for who serves its pages. NULL:
+	 * load and store know. */
+	bool (*may)(struct mm *mm, uaddr_t va, bool write);
+
+	/* Is it the same memory as another address space of this kind? NULL: no. */
+	bool (*same)(struct mm *mm, struct mm *other);
 
 	/* RLIMIT_MEMLOCK of its process, in pages; UINT64_MAX: none. */
 	uint64_t (*memlock_limit)(struct mm *mm);
@@ -138,6 +159,17 @@ struct client_ops {
 	 */
 	int (*region_new)(struct client *client, struct file *file, uint64_t offset, uint64_t length,
 			  struct file_region **region);
+
+	/*
+	 * The address space of the process that the client knows by this number, with a reference, if the client may
+	 * look into it as a debugger that attaches does (ptrace(2), "PTRACE_MODE_ATTACH_REALCREDS"). -ESRCH: there is
+	 * no such process, or it has none; -EACCES: it may not; -EPERM: the client might, but we may not, and a person
+	 * was told; -ENOMEM, -ENFILE.
+	 */
+	int (*find_mm)(struct client *client, pid_t pid, struct mm **mm);
+
+	/* The path of its cgroup, as /proc/PID/cgroup has it. Returns 0, or -errno: it cannot be told. */
+	int (*cgroup)(struct client *client, char *path, size_t room);
 
 	/* Does it have this CAP_* in the initial user namespace? */
 	bool (*capable)(struct client *client, int cap);

@@ -26,7 +26,8 @@ struct partial_faults;
 /* What a PASID is attached to. DMA finds it unchanged; another attachment is another structure. */
 struct attached {
 	struct domain *domain;
-	struct paging_domain *paging; /* NULL: no DMA goes through it */
+	struct paging_domain *paging; /* NULL: none */
+	struct mm *shared;            /* DMA goes to its addresses; NULL: to none's. Without either it is blocked. */
 	uint64_t serial;              /* never the same twice in a device */
 	struct attached *next;        /* of those that are left behind */
 };
@@ -144,8 +145,9 @@ enum dma_fault_reason {
 	DMA_FAULT_NOT_MAPPED,
 	DMA_FAULT_READ_ONLY,
 	DMA_FAULT_WRITE_ONLY,
-	DMA_FAULT_MEMORY,     /* mapped, but the memory behind it is gone */
-	DMA_FAULT_BUS_MASTER, /* the driver has not let the device do DMA (PCI command register) */
+	DMA_FAULT_MEMORY,       /* mapped, but the memory behind it is gone */
+	DMA_FAULT_BUS_MASTER,   /* the driver has not let the device do DMA (PCI command register) */
+	DMA_FAULT_PAGE_REQUEST, /* the process has no such memory, or may not access it so, or is gone */
 };
 
 struct dma_fault {
@@ -161,7 +163,8 @@ struct dma_run {
 	uint8_t *host;     /* NULL: by the owner's mm */
 	struct hold *hold; /* for memory_copy() */
 	struct mm *mm;
-	uaddr_t va; /* in mm; only where host is NULL */
+	uaddr_t va;  /* in mm; only where host is NULL */
+	bool shared; /* by mm's load and store */
 };
 
 /*

@@ -19,7 +19,8 @@ struct ioas;
 
 struct domain {
 	const struct iommu_driver *driver;
-	const struct nested_ops *nested; /* NULL: a paging domain */
+	const struct nested_ops *nested; /* NULL: a paging domain, or that of a process */
+	struct mm *shared;               /* the process's, of a struct sva_domain; else NULL */
 	uint32_t flags;                  /* IOMMU_HWPT_ALLOC_* */
 	/*
 	 * Takes a complete group of page faults; NULL: they are unhandled. Called with the device's lock held, which

@@ -33,6 +33,7 @@ struct ctx {
 	struct mmaps mmaps;
 	pthread_mutex_t change_lock; /* held while pages change their owner; above the locks of IOASes */
 	struct ctx *next, **link;    /* in the test device's list; guarded by its lock */
+	void *_Atomic compat_state;  /* of config->compat; NULL: none so far */
 };
 
 static inline struct ctx *ctx_of(struct file *file)

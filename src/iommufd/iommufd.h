@@ -10,15 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ctx;
 struct event_stream;
 struct file;
 struct ioctl_entry;
 struct selftest;
+struct vfio;
 
 /* Commands of the same file that are not iommufd's own; found by their whole number. */
 struct iommufd_compat {
 	const struct ioctl_entry *commands;
 	size_t count;
+	/* The last reference to an iommufd is gone: no call and no device uses it any more. May be NULL. */
+	void (*release)(struct ctx *ctx);
 };
 
 /* What all iommufds of a system share; must outlive them. */
@@ -28,6 +32,7 @@ struct iommufd_config {
 	struct selftest *selftest_state;     /* the test device's, shared by all; NULL without it */
 	_Atomic uint64_t file_serial;        /* the last that was given */
 	const struct iommufd_compat *compat; /* may be NULL */
+	struct vfio *vfio;                   /* the floor above's; may be NULL */
 };
 
 /* mm_accounting: the rlimit mode to begin with, as opened by way of /dev/vfio/vfio. Returns 0 and a file with one

@@ -25,6 +25,10 @@ struct launch_options {
 	bool keep_pci;              /* the machine's own PCI devices stay visible beside them */
 	bool selftest;
 	bool verbose;
+	const char *name;                 /* by which `iommuse status` finds it; NULL: its process number */
+	unsigned pasid_bits;              /* 0: the default */
+	uint64_t pasid_quota;             /* of each process; UINT64_MAX: none */
+	const char *const *cgroup_quotas; /* "PATH=N", ended by NULL; NULL: none */
 };
 
 /*

@@ -114,6 +114,8 @@ static int open_node(struct system *system, const struct node *node, struct file
 		return vfio_group_open(&system->vfio, node->what, file);
 	case NODE_CDEV:
 		return vfio_cdev_open(&system->vfio, node->what, file);
+	case NODE_IOASID:
+		break;
 	}
 	return -ENOENT;
 }

@@ -15,6 +15,8 @@
 struct client;
 struct event_stream;
 struct file;
+struct ioasid_space;
+struct ioasid_users;
 struct system;
 struct vfio;
 
@@ -24,7 +26,12 @@ struct system_config {
 	struct event_stream *events; /* may be NULL; must outlive the system */
 	/* What devices_add() takes, ended by NULL; may be NULL. */
 	const char *const *devices;
-	/* Gets a line that says which device is not there and why; empty where something else failed. May be NULL. */
+	unsigned pasid_bits;  /* 0: IOASID_BITS_DEFAULT */
+	uint64_t pasid_quota; /* of each process; UINT64_MAX: none */
+	/* "PATH=N": how many PASIDs a cgroup and all below it may have; ended by NULL; may be NULL. */
+	const char *const *cgroup_quotas;
+	/* Gets a line that says what cannot be had and why: a device, a quota; empty where something else failed. May
+	 * be NULL. */
 	char *why;
 	size_t why_size;
 };
@@ -41,9 +48,14 @@ struct accounts *system_accounts(struct system *system);
 /* The devices behind VFIO. */
 struct vfio *system_vfio(struct system *system);
 
+/* PASIDs, and who has /dev/ioasid open. */
+struct ioasid_space *system_ioasids(struct system *system);
+struct ioasid_users *system_ioasid_users(struct system *system);
+
 enum node_kind {
 	NODE_IOMMU,
 	NODE_CONTAINER,
+	NODE_IOASID,
 	NODE_GROUP,
 	NODE_CDEV,
 };

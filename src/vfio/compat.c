@@ -268,4 +268,7 @@ static const struct ioctl_entry commands[] = {
 	{.cmd = VFIO_IOMMU_UNMAP_DMA, .name = "VFIO_IOMMU_UNMAP_DMA", .handle = unmap_dma},
 };
 
-const struct iommufd_compat vfio_compat = {commands, sizeof(commands) / sizeof(*commands)};
+const struct iommufd_compat vfio_compat = {
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(*commands),
+};

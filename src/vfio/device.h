@@ -33,7 +33,9 @@ struct file;
 struct file_region;
 struct group_file;
 struct ioeventfds;
+struct ioasid_space;
 struct iommufd_config;
+struct mm_pasids;
 struct vfio_device;
 
 struct vfio_group {
@@ -96,6 +98,8 @@ struct vfio {
 	struct vfio_device *devices;   /* in the order they were added */
 	unsigned device_count;
 	struct pci_window window; /* addresses of their BARs */
+	struct ioasid_space *ioasids;
+	struct mm_pasids *mm_pasids; /* bond.h */
 };
 
 void vfio_init(struct vfio *vfio, struct iommufd_config *config);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The PASIDs of a system. Each belongs to a set: that of a process (by /dev/ioasid), or one of our own (bonds of
+ * address spaces). PASID 0 is never given out, and the lowest that is free is given out first.
+ *
+ * A PASID is idle when it is allocated, active while somebody (a device) is bound to it, and free pending from the
+ * moment it was freed until nobody holds a reference any more; then it is free. To free always succeeds for its owner.
+ * Its set stays until it is free, whoever gave the set up meanwhile.
+ *
+ * One lock guards all of a space: a leaf, but for listeners, which are called with it held, must not wait and may use
+ * nothing of this header but ioasid_queue().
+ */
+#ifndef IOMMUSE_PASID_IOASID_H
+#define IOMMUSE_PASID_IOASID_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IOASID_BITS_DEFAULT 20U
+#define IOASID_BITS_MAX     20U /* as PCI has it */
+#define IOASID_INVALID      UINT32_MAX
+
+struct ioasid_cgroup;
+struct ioasid_set;
+struct ioasid_space;
+
+/* Returns 0, -EINVAL: bits is 0 or more than IOASID_BITS_MAX, or -ENOMEM. All sets must have been put before it is
+ * freed. */
+int ioasid_space_new(unsigned bits, struct ioasid_space **space);
+void ioasid_space_free(struct ioasid_space *space);
+
+/* Sets. */
+
+enum ioasid_set_type {
+	IOASID_SET_NULL, /* without a token */
+	IOASID_SET_MM,   /* of an address space: its serial, which is never used again */
+};
+
+/*
+ * Makes a set, with its creator's reference. quota: how many PASIDs it may have, UINT64_MAX: any number. Returns 0;
+ * -EINVAL: no such type, a token with IOASID_SET_NULL or none with IOASID_SET_MM, quota 0; -EEXIST: the token has one
+ * that was not given up; -ENOMEM.
+ */
+int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t quota, enum ioasid_set_type type,
+		   struct ioasid_set **set);
+
+/* Its owner gives it up: frees all that it has, and drops the creator's reference. From now on the token may have
+ * another set. */
+void ioasid_set_end(struct ioasid_set *set);
+
+/* PASIDs. Each takes the lock. */
+
+/*
+ * Returns 0 and the lowest in [min, max]; -EINVAL: max < min; -ENOSPC: none is free; -EAGAIN: the set, or the cgroup or
+ * one above it, has as many as it may have; -ENOMEM. cgroup: who is charged, until the PASID is free again; may be
+ * NULL.
+ */
+int ioasid_alloc(struct ioasid_set *set, uint32_t min, uint32_t max, struct ioasid_cgroup *cgroup, void *data,
+		 uint32_t *id);
+
+/* Returns 0, also where it was freed already and is still in use; -EINVAL: 0; -ENOENT: not allocated; -EACCES: another
+ * set's. */
+int ioasid_free(struct ioasid_set *set, uint32_t id);
+
+/* References keep a PASID from being given out again. -ENOENT: not allocated; -EBUSY: free pending; -EACCES: another
+ * set's (NULL: any will do). put returns whether it is free now. */
+int ioasid_get(struct ioasid_space *space, struct ioasid_set *set, uint32_t id);
+bool ioasid_put(struct ioasid_space *space, uint32_t id);
+
+/*
+ * A device is bound to a PASID, which is active from the first to the last. It holds a reference. token: of the mm that
+ * asks. Returns 0, and whether the PASID is anybody's: one that is nobody's is not held; -EACCES: it belongs to another
+ * set than the token's; -EBUSY: free pending.
+ */
+int ioasid_bind(struct ioasid_space *space, uint64_t token, uint32_t id, bool *held);
+void ioasid_unbind(struct ioasid_space *space, uint32_t id);
+
+#endif

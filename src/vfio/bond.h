@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Bonds: address spaces of processes that are bound to a container (VFIO_IOMMU_BIND, as proposed for Linux in 2018).
+ * Each is one PASID on all devices that are open through groups of the container, those that are opened later too. The
+ * PASID is the address space's own: it is the same in all containers of the system.
+ *
+ * A bond ends by UNBIND, with the container, or with its address space. Its PASID is nobody else's before every device
+ * has let go of it.
+ */
+#ifndef IOMMUSE_VFIO_BOND_H
+#define IOMMUSE_VFIO_BOND_H
+
+#include "iommufd/ctx.h"
+#include "vfio/device.h"
+
+/* The PASIDs of address spaces of a system. Returns 0 or -ENOMEM. */
+int mm_pasids_new(struct ioasid_space *ioasids, struct mm_pasids **pasids);
+void mm_pasids_free(struct mm_pasids *pasids);
+
+/* The commands: entries of vfio_compat. */
+int vfio_iommu_bind(struct ucmd *ucmd);
+int vfio_iommu_unbind(struct ucmd *ucmd);
+
+/* A group joins a container: -ENODEV: there are bonds, and a device of it cannot share addresses. */
+int bonds_check_group(struct ctx *ctx, const struct vfio_group *group);
+
+/* A device is opened through a group of the container, and attached: gets all bonds, or none and -errno. And it is
+ * closed: loses them; when this returns none of its DMA uses them. */
+int bonds_add_device(struct ctx *ctx, struct vfio_device *device);
+void bonds_remove_device(struct ctx *ctx, struct vfio_device *device);
+
+/* iommufd_compat.release */
+void bonds_release(struct ctx *ctx);
+
+#endif
