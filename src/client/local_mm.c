@@ -253,6 +253,7 @@ static void local_mm_release(struct mm *mm)
 	if (local->ours)
 		munmap(local->ours, PAGE_SIZE);
 	pthread_mutex_destroy(&local->lock);
+	pthread_mutex_destroy(&local->mm.watch_lock);
 	mounts_fini(&local->mounts);
 	holds_put(local->holds);
 	free(local);
@@ -289,6 +290,7 @@ struct mm *local_mm_new(bool trusted)
 	local->mm.serial = 1;
 	local->mm.pid = getpid();
 	atomic_init(&local->mm.refs, 1);
+	pthread_mutex_init(&local->mm.watch_lock, NULL);
 	local->trusted = trusted;
 	mounts_init(&local->mounts, 0);
 	pthread_mutex_init(&local->lock, NULL);
