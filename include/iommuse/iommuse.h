@@ -2,9 +2,9 @@
 /*
  * libiommuse: Linux's user-visible I/O address-space system inside one process.
  *
- * Open a system, open a file in it ("/dev/iommu", "/dev/vfio/vfio", "/dev/vfio/1"), and use that file as the kernel's:
- * ioctl with the commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own headers), read,
- * write, poll, mmap, close. Needs no privilege, no seccomp, no other process, and nothing but libc.
+ * Open a system, open a file in it ("/dev/iommu", "/dev/vfio/vfio", "/dev/vfio/1", "/dev/ioasid"), and use that file as
+ * the kernel's: ioctl with the commands and structures of Linux 7.2 (abi/iommufd.h, abi/vfio.h, or the system's own
+ * headers), read, write, poll, mmap, close. Needs no privilege, no seccomp, no other process, and nothing but libc.
  *
  * Every function returns 0 or a positive result, or -errno; errno itself is left alone. All functions are thread-safe.
  */
@@ -39,15 +39,18 @@ struct iommuse_options {
 	uint32_t own_capabilities; /* 1: look at the process's own capabilities instead of the member above */
 	/* Devices, as `iommuse run --device` takes them: "ioat,addr=0000:04:00.0"; ended by NULL. NULL: none. */
 	const char *const *devices;
-	char *why; /* gets a line that says why a device cannot be made, empty where it is not that; may be NULL */
+	char *why; /* gets a line that says what of this cannot be had, empty where it is not that; may be NULL */
 	size_t why_size;
+	uint32_t pasid_bits;  /* there are 2^pasid_bits PASIDs, without 0; 1 to 20, 0: 20 */
+	uint64_t pasid_quota; /* how many of them a file of /dev/ioasid may have; 0: any number */
 };
 
 /*
  * Makes a system. options may be NULL: a checked client with the process's own capabilities.
  * The caller frees it with iommuse_free(). Returns 0, or -errno: -EINVAL (unknown client kind, or a non-zero member
- * beyond what this version knows; a device that says nothing meaningful), -EEXIST (two devices at one address), -ENOENT
- * (no such model), what a model says, -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
+ * beyond what this version knows; a device that says nothing meaningful; pasid_bits above 20), -EEXIST (two devices at
+ * one address), -ENOENT (no such model), what a model says, -ENOMEM, -ENOSYS (checked, on a kernel without
+ * process_vm_readv).
  */
 IOMMUSE_API int iommuse_new(const struct iommuse_options *options, struct iommuse **system);
 
@@ -58,7 +61,7 @@ IOMMUSE_API void iommuse_free(struct iommuse *system);
  * Opens a node. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC, O_NONBLOCK as for open(2). Each open is an object
  * of its own. Returns a descriptor: a number of the process's descriptor table that nothing else has while the file is
  * open, so it can be told from the process's own descriptors; close it with iommuse_close(). Returns -ENOENT: no such
- * node, -EBUSY: a VFIO group that is in use, -EMFILE, -ENOMEM.
+ * node, -EBUSY: a VFIO group that is in use, or /dev/ioasid, which a process has open once, -EMFILE, -ENOMEM.
  */
 IOMMUSE_API int iommuse_open(struct iommuse *system, const char *path, int flags);
 

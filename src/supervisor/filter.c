@@ -5,6 +5,8 @@
  */
 #include "supervisor/filter.h"
 
+#include "abi/ioasid.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -77,15 +79,16 @@ static void trap_masked(struct program *p, uint32_t nr, unsigned arg, uint32_t m
 	verdict(p, SECCOMP_RET_ALLOW);
 }
 
-/* Traps commands of our type, and what tells KVM of a VFIO file. */
+/* Traps commands of our types, and what tells KVM of a VFIO file. */
 static void trap_ioctls(struct program *p, bool kvm)
 {
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, kvm ? 6 : 5, __NR_ioctl);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, kvm ? 7 : 6, __NR_ioctl);
 	load(p, FILTER_ARG(1));
 	if (kvm)
-		emit(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, KVM_SET_DEVICE_ATTR);
+		emit(p, BPF_JMP | BPF_JEQ | BPF_K, 3, 0, KVM_SET_DEVICE_ATTR);
 	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xff00);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, ';' << 8);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, ';' << 8);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, IOASID_TYPE << 8);
 	verdict(p, SECCOMP_RET_USER_NOTIF);
 	verdict(p, SECCOMP_RET_ALLOW);
 }

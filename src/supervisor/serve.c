@@ -290,6 +290,9 @@ static int make_system(struct supervisor *s, const struct launch_options *option
 		.memlock = options->memlock,
 		.events = s->events,
 		.devices = options->devices,
+		.pasid_bits = options->pasid_bits,
+		.pasid_quota = options->pasid_quota,
+		.cgroup_quotas = options->cgroup_quotas,
 		.why = why,
 		.why_size = sizeof(why),
 	};

@@ -115,6 +115,8 @@ int iommuse_new(const struct iommuse_options *given, struct iommuse **out)
 		goto out_free;
 	config.selftest = options.selftest;
 	config.devices = options.devices;
+	config.pasid_bits = options.pasid_bits;
+	config.pasid_quota = options.pasid_quota;
 	config.why = options.why;
 	config.why_size = options.why_size;
 	rc = system_new(&config, &system->system);

@@ -8,11 +8,12 @@
 #include <stdlib.h>
 
 /* Linux gives /dev/iommu the first dynamic minor number of the misc devices that is free, and VFIO's groups and devices
- * the first dynamic major numbers; only that of /dev/vfio/vfio is fixed. */
+ * the first dynamic major numbers; those of /dev/vfio/vfio and /dev/ioasid are fixed. */
 enum {
 	MISC_MAJOR = 10,
 	IOMMU_MINOR = 256,
 	VFIO_MINOR = 196,
+	IOASID_MINOR = 129,
 	GROUP_MAJOR = 510,
 	CDEV_MAJOR = 511,
 };
@@ -22,6 +23,7 @@ enum {
 static const struct node fixed[] = {
 	{.path = "/dev/iommu", .mode = 0660, .major = MISC_MAJOR, .minor = IOMMU_MINOR, .kind = NODE_IOMMU},
 	{.path = "/dev/vfio/vfio", .mode = 0666, .major = MISC_MAJOR, .minor = VFIO_MINOR, .kind = NODE_CONTAINER},
+	{.path = "/dev/ioasid", .mode = 0666, .major = MISC_MAJOR, .minor = IOASID_MINOR, .kind = NODE_IOASID},
 };
 
 #define FIXED (sizeof(fixed) / sizeof(*fixed))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which nodes a system has: two that are always there, and those of its devices. */
+/* Which nodes a system has: three that are always there, and those of its devices. */
 #ifndef IOMMUSE_SYSTEM_NODES_H
 #define IOMMUSE_SYSTEM_NODES_H
 

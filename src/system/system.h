@@ -27,7 +27,7 @@ struct system_config {
 	/* What devices_add() takes, ended by NULL; may be NULL. */
 	const char *const *devices;
 	unsigned pasid_bits;  /* 0: IOASID_BITS_DEFAULT */
-	uint64_t pasid_quota; /* of each process; UINT64_MAX: none */
+	uint64_t pasid_quota; /* of each process; 0 or UINT64_MAX: none */
 	/* "PATH=N": how many PASIDs a cgroup and all below it may have; ended by NULL; may be NULL. */
 	const char *const *cgroup_quotas;
 	/* Gets a line that says what cannot be had and why: a device, a quota; empty where something else failed. May
