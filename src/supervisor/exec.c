@@ -16,6 +16,7 @@
 #include "supervisor/exec.h"
 
 #include "client/vma.h"
+#include "supervisor/remote_mm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,6 +91,36 @@ static bool exec_is_over(const struct process *p, const struct exec *exec, pid_t
 	return access(path, F_OK) < 0;
 }
 
+/* Another address space is the process's from now on. */
+static int replace_mm(struct supervisor *s, struct process *p)
+{
+	struct remote_mm *mm = remote_mm_new(s, p->pid);
+
+	if (!mm)
+		return -ENOMEM;
+	remote_mm_expect_end(p->mm);
+	mm_put(remote_mm_base(p->mm));
+	p->mm = mm;
+	return 0;
+}
+
+/* While an execve is under way, or may have worked, both are possible. What cannot be told stays as it was. */
+void exec_settle(struct call *call)
+{
+	struct process *p = call->process;
+	int is = 0;
+
+	if (!p->exec_tried || (!remote_mm_opened(p->mm) && p->execs))
+		return;
+	if (remote_mm_opened(p->mm))
+		is = remote_mm_is(p->mm, call->n.tid);
+	if (!is)
+		is = replace_mm(call->supervisor, p);
+	else if (is > 0 && !p->execs)
+		remote_mm_expect_no_end(p->mm);
+	p->exec_tried = p->execs || is < 0;
+}
+
 void exec_call_begin(struct call *call)
 {
 	struct process *p = call->process;
@@ -107,6 +138,8 @@ void exec_call_begin(struct call *call)
 			link = &exec->next;
 		}
 	}
+	if (!p->execs && remote_mm_opened(p->mm))
+		exec_settle(call);
 }
 
 void exec_process_end(struct process *p)
@@ -137,6 +170,8 @@ static int begin_exec(struct call *call)
 	exec->next = p->execs;
 	p->execs = exec;
 	p->exec_tried = true;
+	if (remote_mm_opened(p->mm))
+		remote_mm_expect_end(p->mm);
 	for (struct call *other = p->calls; other; other = other->next)
 		if (other != call)
 			give_old_memory(other, exec->memory);

@@ -15,6 +15,12 @@ int exec_let_go(struct call *call);
 /* Tells a call that begins of an execve that is under way. Under the lock. */
 void exec_call_begin(struct call *call);
 
+/*
+ * Finds out which memory the process of a call has after an execve that has been tried: the old one, or another one
+ * from now on. Under the lock.
+ */
+void exec_settle(struct call *call);
+
 /* Writes into the memory that the process of a call had before the execve that the call was told of. 0 or -EFAULT. */
 int exec_write_old(const struct call *call, uaddr_t dst, const void *src, size_t n);
 

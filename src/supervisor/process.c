@@ -112,6 +112,7 @@ static void process_forget(struct supervisor *s, struct process *p)
 		;
 	*link = p->next;
 	p->gone = true;
+	remote_mm_expect_end(p->mm);
 	for (const struct call *call = p->calls; call; call = call->next)
 		t->orphans++;
 	epoll_ctl(s->epoll, EPOLL_CTL_DEL, p->pidfd, NULL);

@@ -11,8 +11,10 @@
 #include "base/log.h"
 #include "client/account.h"
 #include "client/holds.h"
+#include "client/mm.h"
 #include "client/mounts.h"
 #include "client/pin.h"
+#include "supervisor/memory_id.h"
 #include "supervisor/process.h"
 #include "supervisor/remote_memory.h"
 #include "supervisor/share.h"
@@ -27,8 +29,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include <linux/kcmp.h>
 
 struct remote_mm {
 	struct mm base;
@@ -40,6 +45,13 @@ struct remote_mm {
 	struct share *share; /* --pin=share; else NULL */
 	struct mounts mounts;
 	_Atomic uint64_t limit; /* RLIMIT_MEMLOCK in pages, as last seen */
+
+	/* Its end, and others who have it. */
+	struct memory_id id;
+	_Atomic pid_t tid;      /* the thread that used it last in a call */
+	_Atomic bool doubtful;  /* its process may have other memory by now */
+	bool ending;            /* in the list */
+	struct remote_mm *next; /* in supervisor.ending */
 };
 
 static struct remote_mm *remote_of(struct mm *mm)
@@ -75,6 +87,88 @@ bool remote_mm_gone(const struct remote_mm *mm)
 	char byte;
 
 	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
+}
+
+int remote_mm_is(const struct remote_mm *mm, pid_t tid)
+{
+	int rc = remote_mm_gone(mm) ? 0 : memory_has_origin(mm->mem, &mm->id, tid);
+
+	return rc > 0 ? memory_has_stack(mm->mem, tid) : rc;
+}
+
+/*
+ * Asked for a client's address space, b, of which a thread waits in a call. While the processes of both have what they
+ * had, the kernel knows.
+ */
+static bool remote_same(struct mm *a, struct mm *b)
+{
+	const struct remote_mm *x = remote_of(a);
+	const struct remote_mm *y = remote_of(b);
+	const pid_t tid = atomic_load(&y->tid);
+	long different;
+
+	/* What one process has had one after the other is not the same. */
+	if (a->pid == b->pid || remote_mm_gone(x) || remote_mm_gone(y))
+		return false;
+	different = syscall(__NR_kcmp, a->pid, tid, KCMP_VM, 0, 0);
+	if (different < 0 && errno != ESRCH)
+		return false;
+	if (!atomic_load(&x->doubtful) && !atomic_load(&y->doubtful))
+		return !different;
+	if (remote_mm_is(y, tid) != 1)
+		return false;
+	if (!atomic_load(&x->doubtful))
+		return !different;
+	if (different > 0 && memory_has_origin(x->mem, &x->id, a->pid) == 1)
+		return false;
+	return remote_mm_is(x, tid) == 1;
+}
+
+void remote_mm_expect_end(struct remote_mm *mm)
+{
+	struct supervisor *s = mm->supervisor;
+
+	atomic_store(&mm->doubtful, true);
+	if (mm->ending)
+		return;
+	mm->ending = true;
+	mm->next = s->ending;
+	s->ending = mm;
+	mm_get(&mm->base);
+}
+
+static void remove_ending(struct remote_mm **link)
+{
+	struct remote_mm *mm = *link;
+
+	*link = mm->next;
+	mm->ending = false;
+	mm_put(&mm->base);
+}
+
+void remote_mm_expect_no_end(struct remote_mm *mm)
+{
+	struct remote_mm **link = &mm->supervisor->ending;
+
+	atomic_store(&mm->doubtful, false);
+	while (mm->ending && *link != mm)
+		link = &(*link)->next;
+	if (mm->ending)
+		remove_ending(link);
+}
+
+void remote_mms_announce(struct supervisor *s)
+{
+	struct remote_mm **link = &s->ending;
+
+	while (*link) {
+		if (remote_mm_gone(*link)) {
+			mm_announce_gone(&(*link)->base);
+			remove_ending(link);
+		} else {
+			link = &(*link)->next;
+		}
+	}
 }
 
 /* The process itself is asked to read: what it cannot, nobody pins. A process that has the number by now does no harm.
@@ -231,6 +325,7 @@ static void remote_mm_release(struct mm *mm)
 	if (remote->maps >= 0)
 		close(remote->maps);
 	share_free(remote->share);
+	pthread_mutex_destroy(&mm->watch_lock);
 	mounts_fini(&remote->mounts);
 	free(remote);
 }
@@ -240,6 +335,7 @@ static const struct mm_ops remote_mm_ops = {
 	.pin = remote_pin,
 	.read = remote_mm_read,
 	.write = remote_mm_write,
+	.same = remote_same,
 	.memlock_limit = remote_memlock_limit,
 };
 
@@ -251,6 +347,7 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 		return NULL;
 	mm->base.ops = &remote_mm_ops;
 	atomic_init(&mm->base.refs, 1);
+	pthread_mutex_init(&mm->base.watch_lock, NULL);
 	mm->base.serial = ++s->mm_serial;
 	mm->base.pid = pid;
 	mm->supervisor = s;
@@ -260,6 +357,7 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 		mm->share = share_new();
 	mounts_init(&mm->mounts, pid);
 	atomic_init(&mm->limit, UINT64_MAX);
+	atomic_init(&mm->tid, pid);
 	return mm;
 }
 
@@ -285,10 +383,17 @@ static void open_account(struct remote_mm *mm, pid_t tid)
 		(void)account_open(&mm->base, accounts, (uid_t)uid);
 }
 
+void remote_mm_used_by(struct remote_mm *mm, pid_t tid)
+{
+	atomic_store(&mm->tid, tid);
+}
+
 void remote_mm_open(struct remote_mm *mm, pid_t tid)
 {
-	if (mm->mem < 0)
+	if (mm->mem < 0) {
+		(void)memory_id_read(tid, &mm->id);
 		mm->mem = open_proc(tid, "mem", O_RDWR);
+	}
 	if (mm->maps < 0)
 		mm->maps = open_proc(tid, "maps", O_RDONLY);
 	if (!mm->account_opened)

@@ -26,6 +26,22 @@ int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma);
 /* Has nobody this memory any more? Also true where it could not be opened. */
 bool remote_mm_gone(const struct remote_mm *mm);
 
+/* Is it the memory of a thread, which waits for us in a call? Returns 1 or 0, or -errno: it cannot be told. */
+int remote_mm_is(const struct remote_mm *mm, pid_t tid);
+
+/* A thread that has it makes a call, in which mm_same() may be asked. */
+void remote_mm_used_by(struct remote_mm *mm, pid_t tid);
+
+/*
+ * Its process has ended, or is about to execute another program: when nobody has it any more, that is announced
+ * (client/mm.h). Or it is not about to any more. Under the lock.
+ */
+void remote_mm_expect_end(struct remote_mm *mm);
+void remote_mm_expect_no_end(struct remote_mm *mm);
+
+/* Announces the end of those that have ended. Under the lock. */
+void remote_mms_announce(struct supervisor *s);
+
 /* What shares its memory with us (--pin=share); NULL: nothing does. */
 struct share *remote_mm_share(struct remote_mm *mm);
 

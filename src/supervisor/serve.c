@@ -13,6 +13,7 @@
 #include "supervisor/pool.h"
 #include "supervisor/process.h"
 #include "supervisor/program.h"
+#include "supervisor/remote_mm.h"
 #include "supervisor/shadow.h"
 #include "supervisor/standin.h"
 #include "supervisor/supervisor.h"
@@ -37,6 +38,9 @@
 
 /* The window lies below this number, whatever the limit: a table of descriptors is as long as its highest number. */
 #define WINDOW_FD_LIMIT 4096
+
+/* How often it is looked whether an address space has ended that somebody else still had. */
+#define ENDING_TEST_MS 100
 
 struct server {
 	struct supervisor s;
@@ -74,6 +78,7 @@ void supervisor_drain(struct supervisor *s)
 			watch->ready(s, watch);
 		}
 	} while (n == 32);
+	remote_mms_announce(s);
 	standins_test_suspects(s);
 }
 
@@ -96,6 +101,8 @@ static int drain_and_drop(struct supervisor *s)
 	supervisor_drain(s);
 	closed = standins_take_closed(s);
 	timeout = standins_test_timeout(s);
+	if (s->ending && (timeout < 0 || timeout > ENDING_TEST_MS))
+		timeout = ENDING_TEST_MS;
 	supervisor_unlock(s);
 	standins_drop(s, closed);
 	return timeout;

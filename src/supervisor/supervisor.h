@@ -23,6 +23,7 @@ struct event_stream;
 struct file;
 struct holds;
 struct node;
+struct remote_mm;
 struct shadow;
 struct supervisor;
 struct sysfs_live;
@@ -67,6 +68,7 @@ struct supervisor {
 	struct standins *standins;
 	struct processes *processes;
 	uint64_t mm_serial;
+	struct remote_mm *ending;   /* address spaces that are expected to end */
 	struct holds *holds;        /* of the clients' shared memory */
 	_Atomic bool told_not_held; /* a person was told of shared memory that cannot be held */
 	dev_t memfd_dev;            /* what memfds lie on */
