@@ -67,6 +67,7 @@ struct command {
 	}
 
 extern const struct command iommufd_commands[];
+extern const struct command ioasid_commands[];
 extern const struct command vfio_commands[];   /* of a container */
 extern const struct command device_commands[]; /* of VFIO groups and devices */
 

@@ -74,6 +74,45 @@ static const struct field dirty_pages[] = {
 	{0},
 };
 
+/* The bind, and the process that follows it. */
+#define PROCESS_FIELD(member, text, how, ...)                                                                          \
+	{                                                                                                              \
+		.name = (text),                                                                                        \
+		.offset = sizeof(struct vfio_iommu_type1_bind) + offsetof(struct vfio_iommu_type1_bind_process, member), \
+		.size = sizeof(((struct vfio_iommu_type1_bind_process *)0)->member), .kind = (how), __VA_ARGS__        \
+	}
+#define BIND_COMMAND(command, text, members)                                                                           \
+	{                                                                                                              \
+		.number = (command), .name = (text), .fields = (members),                                              \
+		.size = sizeof(struct vfio_iommu_type1_bind) + sizeof(struct vfio_iommu_type1_bind_process),           \
+		.selector = sizeof(struct vfio_iommu_type1_bind) /* flags */                                           \
+	}
+
+static const struct name bind_modes[] = {
+	{VFIO_IOMMU_BIND_PROCESS, "PROCESS"},
+	{0},
+};
+
+static const struct name bind_flags[] = {
+	{VFIO_IOMMU_BIND_PID, "PID"},
+	{0},
+};
+
+static const struct field bind[] = {
+	FIELD(vfio_iommu_type1_bind, mode, "mode", ENUM, .names = bind_modes),
+	PROCESS_FIELD(flags, "flags", FLAGS, .not_zero = true, .names = bind_flags),
+	PROCESS_FIELD(pid, "pid", FD, .if_set = VFIO_IOMMU_BIND_PID),
+	PROCESS_FIELD(pasid, "pasid", NUMBER, .place = OUT),
+	{0},
+};
+
+static const struct field unbind[] = {
+	FIELD(vfio_iommu_type1_bind, mode, "mode", ENUM, .names = bind_modes),
+	PROCESS_FIELD(flags, "flags", FLAGS, .not_zero = true, .names = bind_flags),
+	PROCESS_FIELD(pid, "pid", FD, .if_set = VFIO_IOMMU_BIND_PID),
+	{0},
+};
+
 const struct command vfio_commands[] = {
 	{.number = VFIO_GET_API_VERSION, .name = "VFIO_GET_API_VERSION"},
 	{.number = VFIO_CHECK_EXTENSION, .name = "VFIO_CHECK_EXTENSION", .values = extensions},
@@ -81,6 +120,8 @@ const struct command vfio_commands[] = {
 	{.number = VFIO_IOMMU_GET_INFO, .name = "VFIO_IOMMU_GET_INFO", .fields = get_info},
 	COMMAND(VFIO_IOMMU_MAP_DMA, "VFIO_IOMMU_MAP_DMA", vfio_iommu_type1_dma_map, .fields = map_dma),
 	COMMAND(VFIO_IOMMU_UNMAP_DMA, "VFIO_IOMMU_UNMAP_DMA", vfio_iommu_type1_dma_unmap, .fields = unmap_dma),
+	BIND_COMMAND(VFIO_IOMMU_BIND, "VFIO_IOMMU_BIND", bind),
+	BIND_COMMAND(VFIO_IOMMU_UNBIND, "VFIO_IOMMU_UNBIND", unbind),
 	{.number = VFIO_IOMMU_ENABLE, .name = "VFIO_IOMMU_ENABLE"},
 	{.number = VFIO_IOMMU_DISABLE, .name = "VFIO_IOMMU_DISABLE"},
 	COMMAND(VFIO_IOMMU_DIRTY_PAGES, "VFIO_IOMMU_DIRTY_PAGES", vfio_iommu_type1_dirty_bitmap, .fields = dirty_pages),

@@ -48,7 +48,9 @@ static const struct command *find_command(const struct event *event)
 	if (event->type == EVENT_DEVICE_CALL)
 		return find(device_commands, number);
 	command = find(iommufd_commands, number);
-	return command ? command : find(vfio_commands, number);
+	if (!command)
+		command = find(vfio_commands, number);
+	return command ? command : find(ioasid_commands, number);
 }
 
 static void add_flags(struct line *line, uint64_t value, const struct name *names)

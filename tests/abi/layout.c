@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Every number, size and offset of include/abi/ is the specification's. */
+#include "abi/ioasid.h"
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
 #include "abi/vfio.h"
@@ -31,6 +32,7 @@ struct fact {
 
 static const struct fact facts[] = {
 /* clang-format off */
+#include "ioasid.def"
 #include "iommufd.def"
 #include "iommufd_test.def"
 #include "vfio.def"

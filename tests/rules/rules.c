@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -67,6 +68,7 @@ void *place_at_end(struct rules *t, const void *data, size_t n, int prot)
 struct options {
 	enum transport_kind kind;
 	bool selftest, list;
+	uint64_t quota;
 	const char *device[2]; /* ended by NULL */
 	char **names;          /* the cases to run; all where there is none */
 	int count;
@@ -86,6 +88,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 			o->selftest = true;
 		else if (!strcmp(argv[i], "--device") && i + 1 < argc)
 			o->device[0] = argv[++i];
+		else if (!strcmp(argv[i], "--quota") && i + 1 < argc)
+			o->quota = strtoull(argv[++i], NULL, 10);
 		else if (!strcmp(argv[i], "--list"))
 			o->list = true;
 		else
@@ -156,7 +160,8 @@ int rules_main_devices(int argc, char **argv, const struct rule_case *cases, siz
 
 	if (options_parse(&o, argc, argv)) {
 		fprintf(stderr,
-			"usage: %s [--library | --syscalls] [--selftest] [--device DEVICE] [--list] [CASE...]\n",
+			"usage: %s [--library | --syscalls] [--selftest] [--device DEVICE] [--quota N] "
+			"[--list] [CASE...]\n",
 			argv[0]);
 		return 2;
 	}
@@ -167,11 +172,13 @@ int rules_main_devices(int argc, char **argv, const struct rule_case *cases, siz
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	t.selftest = o.selftest;
+	t.quota = o.quota;
 	t.scratch = mmap(SCRATCH, SCRATCH_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 			 -1, 0);
 	if (o.device[0])
 		devices = o.device;
-	int rc = t.scratch == MAP_FAILED ? -errno : transport_new_devices(o.kind, o.selftest, 0, devices, &t.transport);
+	const struct transport_options more = {.devices = devices, .pasid_quota = o.quota};
+	int rc = t.scratch == MAP_FAILED ? -errno : transport_new_with(o.kind, o.selftest, 0, &more, &t.transport);
 
 	if (rc) {
 		fprintf(stderr, "%s: %s\n", argv[0], strerror(-rc));

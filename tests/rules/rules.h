@@ -8,6 +8,7 @@
  *	rules_map NAME...          only these cases
  *	--selftest                 the system has IOMMU_TEST_CMD
  *	--device DEVICE            the library has this device
+ *	--quota N                  a process may have N PASIDs of /dev/ioasid
  */
 #ifndef IOMMUSE_TESTS_RULES_H
 #define IOMMUSE_TESTS_RULES_H
@@ -27,6 +28,7 @@
 struct rules {
 	struct transport *transport;
 	bool selftest;
+	uint64_t quota;         /* of PASIDs; 0: none */
 	int fd;                 /* /dev/iommu, opened for this case */
 	unsigned char *scratch; /* the pages of place() */
 	unsigned failures;      /* of this case */
@@ -56,7 +58,7 @@ struct rule_case {
 	}
 
 int rules_main(int argc, char **argv, const struct rule_case *cases, size_t count);
-/* With devices: what transport_new_devices() takes. */
+/* With devices: what transport_options has. */
 int rules_main_devices(int argc, char **argv, const struct rule_case *cases, size_t count, const char *const *devices);
 
 /* The value of an errno (negative) or a number, for people. buf has room for 24 bytes. */

@@ -61,12 +61,12 @@ static uint64_t own_capabilities(void)
 	return in_initial_user_namespace() ? effective : 0;
 }
 
-static int system_new(struct transport *t, bool selftest, const char *const *devices)
+static int system_new(struct transport *t, bool selftest, const struct transport_options *more)
 {
 #ifdef WITHOUT_LIBRARY
 	(void)t;
 	(void)selftest;
-	(void)devices;
+	(void)more;
 	return -ENOSYS;
 #else
 	const struct iommuse_options options = {
@@ -74,7 +74,8 @@ static int system_new(struct transport *t, bool selftest, const char *const *dev
 		.client = t->kind == TRANSPORT_TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,
 		.selftest = selftest,
 		.capabilities = t->capabilities,
-		.devices = devices,
+		.devices = more->devices,
+		.pasid_quota = more->pasid_quota,
 	};
 
 	return iommuse_new(&options, &t->system);
@@ -83,11 +84,11 @@ static int system_new(struct transport *t, bool selftest, const char *const *dev
 
 int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport)
 {
-	return transport_new_devices(kind, selftest, capabilities, NULL, transport);
+	return transport_new_with(kind, selftest, capabilities, &(struct transport_options){0}, transport);
 }
 
-int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capabilities, const char *const *devices,
-			  struct transport **transport)
+int transport_new_with(enum transport_kind kind, bool selftest, uint64_t capabilities,
+		       const struct transport_options *options, struct transport **transport)
 {
 	struct transport *t = calloc(1, sizeof(*t));
 	int rc = 0;
@@ -97,7 +98,7 @@ int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capa
 	t->kind = kind;
 	t->capabilities = kind == TRANSPORT_SYSCALLS ? own_capabilities() : capabilities;
 	if (kind != TRANSPORT_SYSCALLS)
-		rc = system_new(t, selftest, devices);
+		rc = system_new(t, selftest, options);
 	if (rc) {
 		free(t);
 		return rc;

@@ -22,10 +22,15 @@ struct transport;
 
 /* capabilities: bits CAP_* that a client of the library has; system calls come with those that the process has. */
 int transport_new(enum transport_kind kind, bool selftest, uint64_t capabilities, struct transport **transport);
-/* The same with devices, as `iommuse run --device` takes them, ended by NULL: those that the client of system calls was
- * started with. */
-int transport_new_devices(enum transport_kind kind, bool selftest, uint64_t capabilities, const char *const *devices,
-			  struct transport **transport);
+
+/* What else there is; what the client of system calls was started with. */
+struct transport_options {
+	const char *const *devices; /* as `iommuse run --device` takes them, ended by NULL; NULL: none */
+	uint64_t pasid_quota;       /* of /dev/ioasid; 0: none */
+};
+
+int transport_new_with(enum transport_kind kind, bool selftest, uint64_t capabilities,
+		       const struct transport_options *options, struct transport **transport);
 void transport_free(struct transport *transport);
 enum transport_kind transport_kind(const struct transport *transport);
 

@@ -5,6 +5,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
+#include "abi/ioasid.h"
 #include "abi/vfio.h"
 #include "iommufd/object.h"
 
@@ -198,6 +199,11 @@ static void every_command_has_a_name(void)
 	pen_free(&pen);
 }
 
+struct bind_call {
+	uint32_t argsz, mode;
+	struct vfio_iommu_type1_bind_process process;
+};
+
 static void container_commands(void)
 {
 	struct pen pen = pen_new();
@@ -215,7 +221,38 @@ static void container_commands(void)
 		  .size = 4096);
 	VFIO_CALL(&pen, VFIO_IOMMU_UNMAP_DMA, vfio_iommu_type1_dma_unmap, -ENOENT,
 		  "VFIO_IOMMU_UNMAP_DMA ALL iova=0x0 -> ENOENT size=0 bytes", .flags = VFIO_DMA_UNMAP_FLAG_ALL);
+	expect_call(&pen,
+		    call(VFIO_IOMMU_BIND, 0, &(struct bind_call){.argsz = 20, .mode = 1, .process = {.pasid = 7}}, 20),
+		    "VFIO_IOMMU_BIND mode=PROCESS -> 0 pasid=7", __LINE__);
+	expect_call(&pen,
+		    call(VFIO_IOMMU_BIND, -EACCES,
+			 &(struct bind_call){.argsz = 20, .mode = 1, .process = {.flags = 1, .pasid = 7, .pid = 77}},
+			 20),
+		    "VFIO_IOMMU_BIND mode=PROCESS PID pid=77 -> EACCES", __LINE__);
+	expect_call(&pen,
+		    call(VFIO_IOMMU_UNBIND, -ESRCH,
+			 &(struct bind_call){.argsz = 24, .mode = 1, .process = {.flags = 1, .pid = -1}}, 20),
+		    "VFIO_IOMMU_UNBIND argsz=24 mode=PROCESS PID pid=-1 -> ESRCH", __LINE__);
 	VALUE_CALL(&pen, VFIO_IOMMU_DIRTY_PAGES, 0x7000, -ENOTTY, "VFIO_IOMMU_DIRTY_PAGES arg=0x7000 -> ENOTTY");
+	pen_free(&pen);
+}
+
+static void ioasid_calls(void)
+{
+	struct pen pen = pen_new();
+
+	open_file(&pen);
+	expect_call(&pen, call(IOASID_GET_API_VERSION, 0, "", 0), "IOASID_GET_API_VERSION -> 0", __LINE__);
+	VFIO_CALL(&pen, IOASID_GET_INFO, ioasid_info, 0, "IOASID_GET_INFO -> 0 bits=31", .ioasid_bits = 31);
+	VFIO_CALL(&pen, IOASID_REQUEST_ALLOC, ioasid_alloc_request, 5, "IOASID_REQUEST_ALLOC min=1 max=100 -> 5",
+		  .range = {1, 100});
+	VFIO_CALL(&pen, IOASID_REQUEST_ALLOC, ioasid_alloc_request, -EINVAL,
+		  "IOASID_REQUEST_ALLOC flags=0x8 min=0 max=0 -> EINVAL", .flags = 8);
+	expect_call(&pen, call(IOASID_REQUEST_FREE, -ENOENT, &(int32_t){5}, 4), "IOASID_REQUEST_FREE pasid=5 -> ENOENT",
+		    __LINE__);
+	expect_call(&pen, call(IOASID_REQUEST_FREE, -EINVAL, &(int32_t){-1}, 4),
+		    "IOASID_REQUEST_FREE pasid=-1 -> EINVAL", __LINE__);
+	VALUE_CALL(&pen, IOASID_REQUEST_FREE, 0x7000, -EFAULT, "IOASID_REQUEST_FREE arg=0x7000 -> EFAULT");
 	pen_free(&pen);
 }
 
@@ -536,6 +573,7 @@ int main(void)
 	test_commands();
 	every_command_has_a_name();
 	container_commands();
+	ioasid_calls();
 	calls_that_make_no_sense();
 	noise();
 	text_cannot_control_the_terminal();
