@@ -26,8 +26,11 @@ int ioasid_find(struct ioasid_space *space, struct ioasid_set *set, uint32_t id,
 
 	pthread_mutex_lock(&space->lock);
 	rc = ioasid_find_record(space, set, id, &record);
-	if (!rc)
-		*data = record->data && (!getter || getter(record->data)) ? record->data : NULL;
+	if (!rc) {
+		*data = ioasid_more(record, id)->data;
+		if (*data && getter && !getter(*data))
+			*data = NULL;
+	}
 	pthread_mutex_unlock(&space->lock);
 	return rc;
 }
@@ -39,10 +42,10 @@ int ioasid_attach_data(struct ioasid_set *set, uint32_t id, void *data)
 
 	pthread_mutex_lock(&set->space->lock);
 	rc = ioasid_find_record(set->space, set, id, &record);
-	if (!rc && (record->pending || record->data))
+	if (!rc && (record->pending || ioasid_more(record, id)->data))
 		rc = -EBUSY;
 	if (!rc)
-		record->data = data;
+		ioasid_more(record, id)->data = data;
 	pthread_mutex_unlock(&set->space->lock);
 	return rc;
 }
@@ -54,12 +57,12 @@ int ioasid_detach_data(struct ioasid_set *set, uint32_t id, void **data)
 
 	pthread_mutex_lock(&set->space->lock);
 	rc = ioasid_find_record(set->space, set, id, &record);
-	if (!rc && !record->data)
+	if (!rc && !ioasid_more(record, id)->data)
 		rc = -ENOENT;
 	if (!rc) {
 		if (data)
-			*data = record->data;
-		record->data = NULL;
+			*data = ioasid_more(record, id)->data;
+		ioasid_more(record, id)->data = NULL;
 	}
 	pthread_mutex_unlock(&set->space->lock);
 	return rc;

@@ -86,9 +86,11 @@ static void take(struct ioasid_set *set, struct ioasid_cgroup *cgroup, void *dat
 	if (set->current++ >= set->reserved)
 		space->claimed++;
 	space->in_use++;
+	*record = (struct ioasid){.set = set, .references = 1, .more = cgroup || data};
+	if (record->more)
+		chunk->more[id % CHUNK_IDS] = (struct ioasid_more){.cgroup = cgroup, .data = data};
 	if (cgroup)
 		ioasid_cgroup_charge(cgroup);
-	*record = (struct ioasid){.set = set, .cgroup = cgroup, .references = 1, .data = data};
 	ioasid_publish(space, record, id, IOASID_EVENT_ALLOC);
 }
 
@@ -130,12 +132,12 @@ static void reclaim(struct ioasid_space *space, struct ioasid *record, uint32_t 
 {
 	struct ioasid_set *set = record->set;
 
-	if (record->spid) {
+	if (record->guest) {
 		ioasid_publish(space, record, id, IOASID_EVENT_UNBIND);
-		ioasid_forget_spid(space, record);
+		ioasid_forget_spid(space, record, id);
 	}
-	if (record->cgroup)
-		ioasid_cgroup_uncharge(record->cgroup);
+	if (record->more)
+		ioasid_cgroup_uncharge(ioasid_more(record, id)->cgroup);
 	give_back(space, id);
 	if (--set->current >= set->reserved)
 		space->claimed--;
@@ -246,7 +248,7 @@ int ioasid_bind(struct ioasid_space *space, uint64_t token, uint32_t id, bool *h
 	} else if (record) {
 		*held = true;
 		record->references++;
-		if (!record->bound++ && !record->spid)
+		if (!record->bound++ && !record->guest)
 			ioasid_publish(space, record, id, IOASID_EVENT_BIND);
 	}
 	pthread_mutex_unlock(&space->lock);
@@ -260,7 +262,7 @@ void ioasid_unbind(struct ioasid_space *space, uint32_t id)
 	pthread_mutex_lock(&space->lock);
 	record = ioasid_record(space, id);
 	if (record && record->bound) {
-		if (!--record->bound && !record->spid)
+		if (!--record->bound && !record->guest)
 			ioasid_publish(space, record, id, IOASID_EVENT_UNBIND);
 		ioasid_drop(space, record, id);
 	}
@@ -277,7 +279,7 @@ enum ioasid_state ioasid_state(struct ioasid_space *space, uint32_t id)
 	if (record && record->pending)
 		state = IOASID_FREE_PENDING;
 	else if (record)
-		state = record->bound || record->spid ? IOASID_ACTIVE : IOASID_IDLE;
+		state = record->bound || record->guest ? IOASID_ACTIVE : IOASID_IDLE;
 	pthread_mutex_unlock(&space->lock);
 	return state;
 }

@@ -14,13 +14,13 @@ static bool concerns(const struct ioasid_notifier *notifier, const struct ioasid
 	return !notifier->token || notifier->token == set->token;
 }
 
-void ioasid_publish_slow(struct ioasid_space *space, const struct ioasid *record, uint32_t id, enum ioasid_event event)
+void ioasid_publish_slow(struct ioasid_space *space, struct ioasid *record, uint32_t id, enum ioasid_event event)
 {
 	const struct ioasid_notice notice = {
 		.set = record->set,
-		.data = record->data,
+		.data = ioasid_more(record, id)->data,
 		.id = id,
-		.spid = ioasid_spid_of(record),
+		.spid = ioasid_spid_of(record, id),
 	};
 	struct ioasid_notifier *own = record->set->notifiers, *general = space->notifiers;
 

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 
 struct ioasid_allocator;
 struct spid;
@@ -27,18 +28,25 @@ struct spid;
 #define SET_PAGE_IDS  4096U
 #define SET_PAGE_SIZE (SET_PAGE_IDS / 64)
 
+/* What is needed each time; so little that the records of many stay in the processor's caches. */
 struct ioasid {
-	struct ioasid_set *set;       /* NULL: it is free */
-	struct ioasid_cgroup *cgroup; /* who was charged; NULL: nobody */
+	struct ioasid_set *set; /* NULL: it is free */
 	uint32_t references;
-	uint32_t bound : 31;  /* devices */
+	uint32_t bound : 29;  /* devices */
 	uint32_t pending : 1; /* it was freed */
-	struct spid *spid;    /* NULL: none */
+	uint32_t guest : 1;   /* it has a guest's number */
+	uint32_t more : 1;    /* it has a valid struct ioasid_more; else that would be all zero */
+};
+
+struct ioasid_more {
+	struct ioasid_cgroup *cgroup; /* who was charged; NULL: nobody */
+	struct spid *spid;            /* valid where there is one (guest) */
 	void *data;
 };
 
 struct chunk {
 	struct ioasid id[CHUNK_IDS];
+	struct ioasid_more more[CHUNK_IDS];
 };
 
 /* Which PASIDs a set has that were not freed, 4096 in one. */
@@ -85,6 +93,18 @@ static inline struct ioasid *ioasid_record(const struct ioasid_space *space, uin
 	return chunk && chunk->id[id % CHUNK_IDS].set ? &chunk->id[id % CHUNK_IDS] : NULL;
 }
 
+/* What else there is of it, made valid. */
+static inline struct ioasid_more *ioasid_more(struct ioasid *record, uint32_t id)
+{
+	struct chunk *chunk = (struct chunk *)(record - id % CHUNK_IDS);
+	struct ioasid_more *more = &chunk->more[id % CHUNK_IDS];
+
+	if (!record->more)
+		*more = (struct ioasid_more){.cgroup = NULL};
+	record->more = 1;
+	return more;
+}
+
 /* The record of a PASID of a set (NULL: any). Returns 0; -ENOENT: it is free; -EACCES: another set's. */
 static inline int ioasid_find_record(const struct ioasid_space *space, const struct ioasid_set *set, uint32_t id,
 				     struct ioasid **record)
@@ -124,9 +144,9 @@ static inline void ioasid_set_remove(struct ioasid_set *set, uint32_t id)
 void ioasid_set_release(struct ioasid_set *set);
 
 /* Tells whoever listens. */
-void ioasid_publish_slow(struct ioasid_space *space, const struct ioasid *record, uint32_t id, enum ioasid_event event);
+void ioasid_publish_slow(struct ioasid_space *space, struct ioasid *record, uint32_t id, enum ioasid_event event);
 
-static inline void ioasid_publish(struct ioasid_space *space, const struct ioasid *record, uint32_t id,
+static inline void ioasid_publish(struct ioasid_space *space, struct ioasid *record, uint32_t id,
 				  enum ioasid_event event)
 {
 	if (__builtin_expect(space->notifiers || record->set->notifiers, 0))
@@ -134,8 +154,8 @@ static inline void ioasid_publish(struct ioasid_space *space, const struct ioasi
 }
 
 /* A guest's number of it, or IOASID_INVALID. To forget it says nothing of it to listeners. */
-uint32_t ioasid_spid_of(const struct ioasid *record);
-void ioasid_forget_spid(struct ioasid_space *space, struct ioasid *record);
+uint32_t ioasid_spid_of(struct ioasid *record, uint32_t id);
+void ioasid_forget_spid(struct ioasid_space *space, struct ioasid *record, uint32_t id);
 
 /* May it, or one above it, have no more? Then that counts as refused. */
 bool ioasid_cgroup_full(struct ioasid_cgroup *cgroup);

@@ -15,9 +15,9 @@ struct spid {
 	uint32_t spid, id;
 };
 
-uint32_t ioasid_spid_of(const struct ioasid *record)
+uint32_t ioasid_spid_of(struct ioasid *record, uint32_t id)
 {
-	return record->spid ? record->spid->spid : IOASID_INVALID;
+	return record->guest ? ioasid_more(record, id)->spid->spid : IOASID_INVALID;
 }
 
 static struct spid **slot_of(const struct ioasid_space *space, const struct ioasid_set *set, uint32_t spid)
@@ -68,15 +68,15 @@ static int grow(struct ioasid_space *space)
 	return 0;
 }
 
-void ioasid_forget_spid(struct ioasid_space *space, struct ioasid *record)
+void ioasid_forget_spid(struct ioasid_space *space, struct ioasid *record, uint32_t id)
 {
-	struct spid *spid = record->spid;
+	struct spid *spid = ioasid_more(record, id)->spid;
 	struct spid **at = slot_of(space, spid->set, spid->spid);
 
 	while (*at != spid)
 		at = &(*at)->next;
 	*at = spid->next;
-	record->spid = NULL;
+	record->guest = 0;
 	free(spid);
 	if (!--space->spid_count) {
 		free(space->spids);
@@ -100,12 +100,13 @@ static int attach_locked(struct ioasid_set *set, uint32_t id, struct spid *new)
 	if (rc)
 		return rc;
 	space->spid_count++;
-	if (record->spid || record->bound)
+	if (record->guest || record->bound)
 		ioasid_publish(space, record, id, IOASID_EVENT_UNBIND);
-	if (record->spid)
-		ioasid_forget_spid(space, record);
+	if (record->guest)
+		ioasid_forget_spid(space, record, id);
 	insert(space, new);
-	record->spid = new;
+	ioasid_more(record, id)->spid = new;
+	record->guest = 1;
 	ioasid_publish(space, record, id, IOASID_EVENT_BIND);
 	return 0;
 }
@@ -137,12 +138,12 @@ int ioasid_detach_spid(struct ioasid_set *set, uint32_t id)
 
 	pthread_mutex_lock(&space->lock);
 	rc = ioasid_find_record(space, set, id, &record);
-	if (!rc && !record->spid)
+	if (!rc && !record->guest)
 		rc = -ENOENT;
 	if (!rc) {
 		record->references++;
 		ioasid_publish(space, record, id, IOASID_EVENT_UNBIND);
-		ioasid_forget_spid(space, record);
+		ioasid_forget_spid(space, record, id);
 		if (record->bound)
 			ioasid_publish(space, record, id, IOASID_EVENT_BIND);
 		ioasid_drop(space, record, id);
