@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "client/local.h"
 
+#include "client/cgroup.h"
 #include "client/eventfd.h"
 #include "client/file.h"
 #include "client/local_mm.h"
@@ -253,6 +254,12 @@ static bool local_capable(struct client *client, int cap)
 	return capabilities >> cap & 1;
 }
 
+static int local_cgroup(struct client *client, char *path, size_t room)
+{
+	(void)client;
+	return cgroup_of(0, path, room);
+}
+
 static const struct client_ops checked_ops = {
 	.read = checked_read,
 	.copy_out = checked_copy_out,
@@ -264,6 +271,7 @@ static const struct client_ops checked_ops = {
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
+	.cgroup = local_cgroup,
 	.capable = local_capable,
 };
 
@@ -279,6 +287,7 @@ static const struct client_ops trusted_ops = {
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
+	.cgroup = local_cgroup,
 	.capable = local_capable,
 };
 

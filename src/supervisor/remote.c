@@ -2,6 +2,7 @@
 #include "supervisor/remote.h"
 
 #include "base/log.h"
+#include "client/cgroup.h"
 #include "supervisor/exec.h"
 #include "supervisor/process.h"
 #include "supervisor/region.h"
@@ -141,6 +142,15 @@ static bool remote_capable(struct client *client, int cap)
 	return process_capabilities(call_of(client)) >> cap & 1;
 }
 
+static int remote_cgroup(struct client *client, char *path, size_t room)
+{
+	struct call *call = call_of(client);
+	int rc = cgroup_of(call->n.tid, path, room);
+
+	/* Its number may be another one's by now. */
+	return rc || notify_valid(call->supervisor->listener, &call->n) ? rc : -ESRCH;
+}
+
 static const struct client_ops remote_ops = {
 	.read = remote_read,
 	.copy_out = remote_copy_out,
@@ -152,6 +162,7 @@ static const struct client_ops remote_ops = {
 	.fd_install = remote_fd_install,
 	.fd_unreserve = remote_fd_unreserve,
 	.region_new = remote_region_new,
+	.cgroup = remote_cgroup,
 	.capable = remote_capable,
 };
 
