@@ -124,6 +124,10 @@ int vfio_group_open(struct vfio *vfio, struct vfio_group *group, struct file **f
 /* Opens /dev/vfio/devices/vfioN: -ENOMEM. */
 int vfio_cdev_open(struct vfio *vfio, struct vfio_device *device, struct file **file);
 
+/* Which process has it open, or is about to, or had it open when others got the descriptor; 0: that is not known yet.
+ * Does not wait for anybody. Returns false: nobody has. */
+bool vfio_device_opener(struct vfio_device *device, pid_t *opener, bool *from_group);
+
 /* Brings what configuration space says of interrupts up to date, before it is looked at. With model_lock held. */
 void vfio_device_refresh_config(struct vfio_device *device);
 

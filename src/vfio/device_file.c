@@ -167,6 +167,7 @@ int device_file_open(struct device_file *file, struct ctx *ctx, struct client *c
 	struct vfio_device *device = file->device;
 	int rc;
 
+	atomic_store(&file->opener, client->pid);
 	pthread_mutex_lock(&device->lock);
 	rc = bind_and_start(file, ctx, client);
 	if (!rc) {

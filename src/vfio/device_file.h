@@ -19,6 +19,7 @@ struct device_file {
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
+	_Atomic pid_t opener;   /* the process that opened the device by it; 0: not yet */
 };
 
 static inline struct device_file *device_file_of(struct file *file)

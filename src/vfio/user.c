@@ -88,6 +88,18 @@ void device_opened(struct device_file *file)
 	pthread_mutex_unlock(&device->user_lock);
 }
 
+bool vfio_device_opener(struct vfio_device *device, pid_t *opener, bool *from_group)
+{
+	const struct device_file *user;
+
+	pthread_mutex_lock(&device->user_lock);
+	user = device->user && !is_closing(device->user) ? device->user : NULL;
+	*opener = user ? atomic_load(&user->opener) : 0;
+	*from_group = user && user->from_group;
+	pthread_mutex_unlock(&device->user_lock);
+	return user;
+}
+
 bool device_is_taken(struct device_file *file)
 {
 	struct vfio_device *device = file->device;

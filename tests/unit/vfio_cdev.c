@@ -115,6 +115,22 @@ static void bind_tells_the_id_of_the_device(void)
 	end();
 }
 
+static void who_has_bound_a_device_is_known(void)
+{
+	bool from_group = true;
+	pid_t opener;
+
+	begin();
+	CHECK(!vfio_device_opener(&first->device, &opener, &from_group));
+	CHECK_EQ(bind_device(cdev, iommu, NULL), 0);
+	CHECK(vfio_device_opener(&first->device, &opener, &from_group));
+	CHECK_EQ(opener, getpid());
+	CHECK(!from_group);
+	close_fd(cdev);
+	CHECK(!vfio_device_opener(&first->device, &opener, &from_group));
+	end();
+}
+
 static void bind_checks_its_structure_first(void)
 {
 	struct {
@@ -496,6 +512,7 @@ int main(void)
 	before_bind_everything_is_einval();
 	a_cdev_can_be_opened_any_number_of_times();
 	bind_tells_the_id_of_the_device();
+	who_has_bound_a_device_is_known();
 	bind_checks_its_structure_first();
 	bind_while_the_group_is_open_is_ebusy();
 	bind_of_a_file_of_a_group_is_einval();

@@ -388,6 +388,28 @@ static void a_device_that_is_open_is_shared(void)
 	end();
 }
 
+static void who_has_a_device_open_is_known(void)
+{
+	bool from_group = true;
+	pid_t opener = 1;
+	int group, one;
+
+	begin();
+	CHECK(!vfio_device_opener(&first->device, &opener, &from_group));
+	CHECK_EQ(opener, 0);
+	CHECK(!from_group);
+	group = group_with(open_iommu());
+	CHECK(!vfio_device_opener(&first->device, &opener, &from_group));
+	one = device_fd(group, first);
+	CHECK(vfio_device_opener(&first->device, &opener, &from_group));
+	CHECK_EQ(opener, getpid());
+	CHECK(from_group);
+	CHECK(!vfio_device_opener(&second->device, &opener, &from_group));
+	close_fd(one);
+	CHECK(!vfio_device_opener(&first->device, &opener, &from_group));
+	end();
+}
+
 static void what_goes_wrong_leaves_the_device_closed(void)
 {
 	int group;
@@ -505,6 +527,7 @@ int main(void)
 	a_device_is_attached_to_the_compat_ioas();
 	a_group_is_one_iommufds();
 	a_device_that_is_open_is_shared();
+	who_has_a_device_open_is_known();
 	what_goes_wrong_leaves_the_device_closed();
 	a_device_outlives_its_group_and_container();
 	files_are_closed_in_any_order();
