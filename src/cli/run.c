@@ -2,7 +2,10 @@
 #include "cli/verb.h"
 
 #include "base/log.h"
+#include "cli/quota.h"
+#include "pasid/ioasid.h"
 #include "supervisor/launch.h"
+#include "supervisor/run_name.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -23,7 +26,17 @@ static const struct choice memlocks[] = {
 
 static const struct choice pins[] = {{"follow", PIN_FOLLOW}, {"share", PIN_SHARE}, {NULL, 0}};
 
-enum { OPTION_OVERLAY = 256, OPTION_MEMLOCK, OPTION_PIN, OPTION_DEVICE, OPTION_KEEP_PCI, OPTION_SELFTEST };
+enum {
+	OPTION_OVERLAY = 256,
+	OPTION_MEMLOCK,
+	OPTION_PIN,
+	OPTION_DEVICE,
+	OPTION_KEEP_PCI,
+	OPTION_SELFTEST,
+	OPTION_NAME,
+	OPTION_PASID_BITS,
+	OPTION_PASID_QUOTA,
+};
 
 static const struct option long_options[] = {
 	{"overlay", required_argument, NULL, OPTION_OVERLAY},
@@ -32,6 +45,9 @@ static const struct option long_options[] = {
 	{"device", required_argument, NULL, OPTION_DEVICE},
 	{"keep-pci", no_argument, NULL, OPTION_KEEP_PCI},
 	{"selftest", no_argument, NULL, OPTION_SELFTEST},
+	{"name", required_argument, NULL, OPTION_NAME},
+	{"pasid-bits", required_argument, NULL, OPTION_PASID_BITS},
+	{"pasid-quota", required_argument, NULL, OPTION_PASID_QUOTA},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -52,6 +68,12 @@ void run_usage(void)
 	       "                                  would; neither\n"
 	       "  --pin=follow|share              find private memory in the program when a device uses it, or make\n"
 	       "                                  it shared with iommuse, so that it stays when it is unmapped\n"
+	       "  --pasid-bits=N                  there are 2^N PASIDs, 0 not given out; N is 1 to 20, and 20 if not "
+	       "given\n"
+	       "  --pasid-quota=N                 a process may have N PASIDs of /dev/ioasid\n"
+	       "  --pasid-quota=CGROUP=N          the processes of a cgroup and all below it may have N; repeatable\n"
+	       "  --name=NAME                     the name that 'iommuse status' finds this run by, else its process\n"
+	       "                                  number\n"
 	       "  -v, --verbose                   print one line a call, decoded, on standard error\n"
 	       "  -h, --help                      print this\n\n"
 	       "Exit status: the program's own, 128+N where signal N ended it, 125 where iommuse failed,\n"
@@ -72,6 +94,12 @@ static int choose(const char *option, const struct choice *choices, const char *
 	return -1;
 }
 
+/* Options that may be given more than once; each has room for all. */
+struct lists {
+	const char **devices;
+	char **quotas; /* each allocated */
+};
+
 static void add_device(const char **devices, const char *text)
 {
 	while (*devices)
@@ -79,8 +107,51 @@ static void add_device(const char **devices, const char *text)
 	*devices = text;
 }
 
-/* devices has room for all. Returns 0, or -1 after a message. */
-static int apply(struct launch_options *options, const char **devices, int option, const char *value)
+/* The next return 0, or -1 after a message. */
+
+static int set_name(struct launch_options *options, const char *name)
+{
+	if (!run_name_valid(name)) {
+		log_line("run: --name=%s: a name has letters, digits, '-', '_' and '.', begins with none of the last "
+			 "three, and is at most %d long",
+			 name, RUN_NAME_MAX);
+		return -1;
+	}
+	if (!name[strspn(name, "0123456789")]) {
+		log_line("run: --name=%s: a number would be that of a process", name);
+		return -1;
+	}
+	options->name = name;
+	return 0;
+}
+
+static int set_pasid_bits(struct launch_options *options, const char *value)
+{
+	uint64_t bits;
+
+	if (number_of(value, 1, IOASID_BITS_MAX, &bits)) {
+		log_line("run: --pasid-bits=%s: it is a number from 1 to %u", value, IOASID_BITS_MAX);
+		return -1;
+	}
+	options->pasid_bits = (unsigned)bits;
+	return 0;
+}
+
+static int set_quota(struct launch_options *options, char **quotas, const char *value)
+{
+	if (strchr(value, '=')) {
+		while (*quotas)
+			quotas++;
+		return cgroup_quota_of(value, quotas) ? -1 : 0;
+	}
+	if (number_of(value, 1, UINT64_MAX - 1, &options->pasid_quota)) {
+		log_line("run: --pasid-quota=%s: say N, which is 1 or more, for each process, or CGROUP=N", value);
+		return -1;
+	}
+	return 0;
+}
+
+static int apply(struct launch_options *options, const struct lists *lists, int option, const char *value)
 {
 	int chosen;
 
@@ -98,7 +169,7 @@ static int apply(struct launch_options *options, const char **devices, int optio
 		options->pin = chosen < 0 ? PIN_FOLLOW : (enum pin_mode)chosen;
 		return chosen < 0 ? -1 : 0;
 	case OPTION_DEVICE:
-		add_device(devices, value);
+		add_device(lists->devices, value);
 		return 0;
 	case OPTION_KEEP_PCI:
 		options->keep_pci = true;
@@ -106,6 +177,12 @@ static int apply(struct launch_options *options, const char **devices, int optio
 	case OPTION_SELFTEST:
 		options->selftest = true;
 		return 0;
+	case OPTION_NAME:
+		return set_name(options, value);
+	case OPTION_PASID_BITS:
+		return set_pasid_bits(options, value);
+	case OPTION_PASID_QUOTA:
+		return set_quota(options, lists->quotas, value);
 	case 'v':
 		options->verbose = true;
 		return 0;
@@ -115,7 +192,7 @@ static int apply(struct launch_options *options, const char **devices, int optio
 }
 
 /* Returns the index of the program, or -1 with the status to exit with. */
-static int parse(int argc, char **argv, struct launch_options *options, const char **devices, int *status)
+static int parse(int argc, char **argv, struct launch_options *options, const struct lists *lists, int *status)
 {
 	int option;
 
@@ -132,7 +209,7 @@ static int parse(int argc, char **argv, struct launch_options *options, const ch
 				 option == ':' ? "no value for" : "unknown option", argv[optind - 1]);
 			return -1;
 		}
-		if (apply(options, devices, option, optarg) < 0)
+		if (apply(options, lists, option, optarg) < 0)
 			return -1;
 	}
 	if (optind < argc)
@@ -141,21 +218,39 @@ static int parse(int argc, char **argv, struct launch_options *options, const ch
 	return -1;
 }
 
+static void free_lists(struct lists *lists)
+{
+	for (char **quota = lists->quotas; quota && *quota; quota++)
+		free(*quota);
+	free(lists->quotas);
+	free(lists->devices);
+}
+
 int run_main(int argc, char **argv)
 {
-	const char **devices = calloc((size_t)argc, sizeof(*devices)); /* no more than arguments */
+	/* No more than arguments. */
+	struct lists lists = {
+		.devices = calloc((size_t)argc, sizeof(*lists.devices)),
+		.quotas = calloc((size_t)argc, sizeof(*lists.quotas)),
+	};
 	struct launch_options options = {
-		.overlay = OVERLAY_AUTO, .memlock = MEMLOCK_REPORT, .pin = PIN_FOLLOW, .devices = devices};
-	int status;
+		.overlay = OVERLAY_AUTO,
+		.memlock = MEMLOCK_REPORT,
+		.pin = PIN_FOLLOW,
+		.devices = lists.devices,
+		.pasid_quota = UINT64_MAX,
+		.cgroup_quotas = (const char *const *)lists.quotas,
+	};
+	int status = EXIT_OWN_FAILURE;
 	int program;
 
-	if (!devices) {
+	if (!lists.devices || !lists.quotas) {
 		log_error(-ENOMEM, "run");
-		return EXIT_OWN_FAILURE;
+	} else {
+		program = parse(argc, argv, &options, &lists, &status);
+		if (program >= 0)
+			status = launch(&options, argv + program);
 	}
-	program = parse(argc, argv, &options, devices, &status);
-	if (program >= 0)
-		status = launch(&options, argv + program);
-	free(devices);
+	free_lists(&lists);
 	return status;
 }
