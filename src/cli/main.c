@@ -15,6 +15,7 @@ static const struct verb {
 	void (*usage)(void);
 } verbs[] = {
 	{"run", "run a program that finds /dev/iommu and /dev/vfio", run_main, run_usage},
+	{"status", "say what programs under a running iommuse have", status_main, status_usage},
 	{"devices", "say which devices run --device can make, and how they are set", devices_main, devices_usage},
 	{"doctor", "say whether this machine can, and what to do where it cannot", doctor_main, doctor_usage},
 };

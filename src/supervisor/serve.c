@@ -19,6 +19,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/sysfs.h"
 #include "supervisor/sysfs_live.h"
+#include "supervisor/teller.h"
 #include "supervisor/tree.h"
 #include "vfio/device.h"
 
@@ -49,6 +50,7 @@ struct server {
 	struct tree tree;         /* that programs see below /sys; without a root: nothing */
 	struct trace *trace;      /* NULL: nobody wants to see */
 	struct fault_log *faults; /* NULL: there are no devices */
+	struct teller teller;     /* who asks about this run is told by it */
 	int channel;              /* to the launcher */
 	int signals;
 	bool ended; /* the program has, and the launcher knows */
@@ -406,6 +408,21 @@ static int start_program(struct server *server, struct program_start *start)
 	return 0;
 }
 
+/* Whoever gave the run a name shall find it by that. Returns 0, or -errno after a message. */
+static int take_name(struct server *server, char **argv)
+{
+	const char *name = server->options->name;
+	int err = teller_open(&server->teller, name, getppid(), argv);
+
+	if (err == -EADDRINUSE && name) {
+		log_line("another run has the name '%s': 'iommuse status' lists yours", name);
+		return err;
+	}
+	if (err)
+		log_error(err, "'iommuse status' will not find this run");
+	return 0;
+}
+
 static bool has_devices(const struct launch_options *options)
 {
 	return options->devices && options->devices[0];
@@ -456,6 +473,8 @@ static int start_to_serve(struct server *server)
 		err = event_stream_listen_to(s->events, EVENT_MESSAGE, tell_message, NULL);
 	if (!err)
 		err = pool_start(s);
+	if (!err)
+		err = teller_start(&server->teller, s->system);
 	return err;
 }
 
@@ -482,7 +501,9 @@ int serve(const struct launch_options *options, const struct inherited *inherite
 		log_error(err, "the supervisor cannot start");
 		goto out_report;
 	}
-	err = make_system(s, options);
+	err = take_name(&server, argv);
+	if (!err)
+		err = make_system(s, options);
 	if (err)
 		goto out_report;
 	err = check_nesting();

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "supervisor/report.h"
+
+#include "system/system.h"
+#include "vfio/device.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What a process calls itself, with its end. */
+#define COMM_BYTES 16
+
+/* What the last line says where not all fits. */
+#define CUT "...\n"
+
+/* What could end the line or control a terminal becomes '?'. */
+static void clean(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+void report_start(struct report *report, char *const *argv)
+{
+	time_t now = time(NULL);
+	size_t length = 0;
+	struct tm tm;
+
+	*report->since = '\0';
+	if (localtime_r(&now, &tm))
+		strftime(report->since, sizeof(report->since), "%Y-%m-%d %H:%M:%S", &tm);
+	for (; *argv && length < sizeof(report->program); argv++)
+		length += (size_t)snprintf(report->program + length, sizeof(report->program) - length, "%s%s",
+					   length ? " " : "", *argv);
+	if (length >= sizeof(report->program))
+		strcpy(report->program + sizeof(report->program) - sizeof("..."), "...");
+	clean(report->program);
+}
+
+/* "-" where the process has ended. */
+static void name_of_process(pid_t pid, char name[static COMM_BYTES])
+{
+	char path[64];
+	ssize_t length = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		length = read(fd, name, COMM_BYTES);
+		close(fd);
+	}
+	/* Its last byte is the newline. */
+	if (length > 1)
+		name[length - 1] = '\0';
+	else
+		strcpy(name, "-");
+	clean(name);
+}
+
+static void add_run(FILE *out, const struct report *report)
+{
+	fprintf(out, "name      %s\n", report->name);
+	fprintf(out, "process   %d of user %u\n", (int)report->pid, report->uid);
+	fprintf(out, "program   %s\n", report->program);
+	fprintf(out, "since     %s\n", report->since);
+}
+
+static void add_device(FILE *out, struct vfio_device *device, int width)
+{
+	char name[COMM_BYTES];
+	bool from_group;
+	pid_t opener;
+
+	fprintf(out, "%s  %-*s  ", device->name, width, device->model->name);
+	if (!vfio_device_opener(device, &opener, &from_group)) {
+		fprintf(out, "nobody\n");
+		return;
+	}
+	name_of_process(opener, name);
+	fprintf(out, "%d %s, by ", (int)opener, name);
+	if (from_group)
+		fprintf(out, "its group /dev/vfio/%u\n", device->group->iommu.id);
+	else
+		fprintf(out, "/dev/vfio/devices/vfio%u\n", device->number);
+}
+
+static void add_devices(FILE *out, struct vfio *vfio)
+{
+	int width = (int)strlen("model");
+
+	if (!vfio->devices)
+		return;
+	for (const struct vfio_device *device = vfio->devices; device; device = device->next)
+		if (width < (int)strlen(device->model->name))
+			width = (int)strlen(device->model->name);
+	fprintf(out, "\ndevice        %-*s  opened by\n", width, "model");
+	for (struct vfio_device *device = vfio->devices; device; device = device->next)
+		add_device(out, device, width);
+}
+
+/* Cuts after a line. */
+static size_t cut(char *text, size_t room)
+{
+	size_t length = room - sizeof(CUT);
+
+	while (length && text[length - 1] != '\n')
+		length--;
+	strcpy(text + length, CUT);
+	return length + strlen(CUT);
+}
+
+char *report_text(const struct report *report, struct system *system, size_t room, size_t *length)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, length);
+
+	if (!out)
+		return NULL;
+	add_run(out, report);
+	add_devices(out, system_vfio(system));
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	if (*length >= room)
+		*length = cut(text, room);
+	return text;
+}
