@@ -23,13 +23,14 @@ int number_of(const char *text, uint64_t min, uint64_t max, uint64_t *number)
 	return errno || *end || *number < min || *number > max ? -EINVAL : 0;
 }
 
-/* Drops what says nothing: "//", "/./", "/" at the end. Returns false where it goes up, or is not absolute. */
+/* Drops what says nothing: "//", "/./", "/" at the end. Returns false where it goes up, is not absolute, or no cgroup
+ * can have it. */
 static bool clean(char *path)
 {
 	const char *word = path;
 	char *to = path;
 
-	if (*path != '/')
+	if (*path != '/' || strchr(path, '\n'))
 		return false;
 	while (*word) {
 		size_t length;

@@ -119,6 +119,7 @@ static void a_quota_is_a_clean_path_and_a_number(void)
 		{"a=5", NULL},
 		{"/a/..=5", NULL},
 		{"/../a=5", NULL},
+		{"/a\nb=5", NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
