@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "supervisor/report.h"
 
+#include "ioasid/ioasid.h"
+#include "pasid/capacity.h"
+#include "pasid/cgroup.h"
+#include "pasid/ioasid.h"
 #include "system/system.h"
 #include "vfio/device.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Processes or cgroups that are told of; a line says how many more there are. */
+#define ROWS 256
 
 /* What a process calls itself, with its end. */
 #define COMM_BYTES 16
@@ -72,6 +80,84 @@ static void add_run(FILE *out, const struct report *report)
 	fprintf(out, "since     %s\n", report->since);
 }
 
+static void add_pasids(FILE *out, unsigned bits, struct ioasid_space *space)
+{
+	struct ioasid_space_usage usage;
+
+	ioasid_space_usage(space, &usage);
+	fprintf(out, "PASIDs    %" PRIu64 " of %" PRIu64 " in use (%u bits)\n", usage.in_use, usage.capacity, bits);
+}
+
+static void add_headings(FILE *out, const char *first, const char *last)
+{
+	fprintf(out, "\n%s%9s %9s %9s  %s\n", first, "current", "maximum", "refused", last);
+}
+
+static void add_count(FILE *out, uint64_t current, uint64_t max, uint64_t refused)
+{
+	fprintf(out, "%9" PRIu64 " ", current);
+	if (max == UINT64_MAX)
+		fprintf(out, "%9s ", "none");
+	else
+		fprintf(out, "%9" PRIu64 " ", max);
+	fprintf(out, "%9" PRIu64 "  ", refused);
+}
+
+static void add_rest(FILE *out, size_t count, size_t told)
+{
+	if (told < count)
+		fprintf(out, "and %zu more\n", count - told);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct ioasid_usage *first = a, *second = b;
+
+	return (first->pid > second->pid) - (first->pid < second->pid);
+}
+
+/* Those that have /dev/ioasid open. */
+static void add_processes(FILE *out, struct ioasid_users *users)
+{
+	struct ioasid_usage *usages = calloc(ROWS, sizeof(*usages));
+	size_t count = usages ? ioasid_usages(users, usages, ROWS) : 0;
+	size_t told = count < ROWS ? count : ROWS;
+
+	if (told) {
+		qsort(usages, told, sizeof(*usages), compare_pids);
+		add_headings(out, "process  ", "program");
+	}
+	for (size_t i = 0; i < told; i++) {
+		char name[COMM_BYTES];
+
+		name_of_process(usages[i].pid, name);
+		fprintf(out, "%-9d", usages[i].pid);
+		add_count(out, usages[i].current, usages[i].max, usages[i].refused);
+		fprintf(out, "%s\n", name);
+	}
+	add_rest(out, count, told);
+	free(usages);
+}
+
+/* Those that have a quota. */
+static void add_cgroups(FILE *out, struct ioasid_space *space)
+{
+	size_t count = 0;
+
+	for (const struct ioasid_cgroup *cgroup = ioasid_cgroups(space); cgroup; cgroup = cgroup->next) {
+		struct ioasid_count usage;
+
+		if (!count)
+			add_headings(out, "", "cgroup");
+		if (count++ >= ROWS)
+			continue;
+		ioasid_cgroup_usage(space, cgroup, &usage);
+		add_count(out, usage.current, usage.max, usage.refused);
+		fprintf(out, "%s\n", cgroup->path);
+	}
+	add_rest(out, count, count < ROWS ? count : ROWS);
+}
+
 static void add_device(FILE *out, struct vfio_device *device, int width)
 {
 	char name[COMM_BYTES];
@@ -124,6 +210,9 @@ char *report_text(const struct report *report, struct system *system, size_t roo
 	if (!out)
 		return NULL;
 	add_run(out, report);
+	add_pasids(out, report->pasid_bits, system_ioasids(system));
+	add_processes(out, system_ioasid_users(system));
+	add_cgroups(out, system_ioasids(system));
 	add_devices(out, system_vfio(system));
 	if (fclose(out)) {
 		free(text);

@@ -13,6 +13,7 @@ struct report {
 	const char *name;
 	pid_t pid;
 	uid_t uid;
+	unsigned pasid_bits;
 	char since[32];
 	char program[256]; /* its command line, or the beginning of that */
 };

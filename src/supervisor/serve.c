@@ -6,6 +6,7 @@
 #include "check/fault.h"
 #include "check/trace.h"
 #include "client/holds.h"
+#include "pasid/ioasid.h"
 #include "supervisor/guard.h"
 #include "supervisor/inherited.h"
 #include "supervisor/launch.h"
@@ -412,8 +413,10 @@ static int start_program(struct server *server, struct program_start *start)
 static int take_name(struct server *server, char **argv)
 {
 	const char *name = server->options->name;
+	const unsigned bits = server->options->pasid_bits;
 	int err = teller_open(&server->teller, name, getppid(), argv);
 
+	server->teller.report.pasid_bits = bits ? bits : IOASID_BITS_DEFAULT;
 	if (err == -EADDRINUSE && name) {
 		log_line("another run has the name '%s': 'iommuse status' lists yours", name);
 		return err;
