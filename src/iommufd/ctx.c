@@ -31,6 +31,8 @@ static void ctx_release(struct file *file)
 {
 	struct ctx *ctx = ctx_of(file);
 
+	if (ctx->config->compat && ctx->config->compat->release)
+		ctx->config->compat->release(ctx);
 	selftest_remove_ctx(ctx);
 	object_destroy_all(ctx);
 	id_table_clear(&ctx->objects);
@@ -80,6 +82,7 @@ int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file 
 	ioas_context_init(&ctx->ioases);
 	ctx->ioases.each = each_ioas;
 	ctx->igroups = NULL;
+	atomic_init(&ctx->compat_state, NULL);
 	ctx_mmaps_init(&ctx->mmaps);
 	selftest_add_ctx(ctx);
 	*file = &ctx->file;

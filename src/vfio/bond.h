@@ -13,7 +13,8 @@
 #include "iommufd/ctx.h"
 #include "vfio/device.h"
 
-/* The PASIDs of address spaces of a system. Returns 0 or -ENOMEM. */
+/* The PASIDs of address spaces of a system. Returns 0 or -ENOMEM. All containers must have gone before they are freed;
+ * NULL is none. */
 int mm_pasids_new(struct ioasid_space *ioasids, struct mm_pasids **pasids);
 void mm_pasids_free(struct mm_pasids *pasids);
 
@@ -21,8 +22,17 @@ void mm_pasids_free(struct mm_pasids *pasids);
 int vfio_iommu_bind(struct ucmd *ucmd);
 int vfio_iommu_unbind(struct ucmd *ucmd);
 
-/* A group joins a container: -ENODEV: there are bonds, and a device of it cannot share addresses. */
-int bonds_check_group(struct ctx *ctx, const struct vfio_group *group);
+/* VFIO_SET_IOMMU was done. Returns 0 or -ENOMEM. */
+int bonds_set_iommu(struct ctx *ctx);
+
+/*
+ * A group joins a container, or leaves it. Devices of it that are open in the container get all bonds. Where it leaves
+ * they lose them; left NULL: just its file was closed, and they keep them. Returns 0, or -ENODEV: there are bonds, and
+ * a device of the group cannot share addresses; -EOVERFLOW: or cannot use a PASID that high; -ENOMEM. With group.lock
+ * held; what is left is to be ended without.
+ */
+int bonds_add_group(struct ctx *ctx, struct vfio_group *group, struct leftovers *left);
+void bonds_remove_group(struct ctx *ctx, struct vfio_group *group, struct leftovers *left);
 
 /* A device is opened through a group of the container, and attached: gets all bonds, or none and -errno. And it is
  * closed: loses them; when this returns none of its DMA uses them. */

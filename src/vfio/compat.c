@@ -10,6 +10,7 @@
 #include "abi/vfio.h"
 #include "iommufd/ctx.h"
 #include "iommufd/ioas_object.h"
+#include "vfio/bond.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,7 @@ static int set_iommu(struct ucmd *ucmd)
 	if (ucmd->arg.va == VFIO_TYPE1_IOMMU)
 		rc = ioas_disable_huge_pages(&ioas->ioas);
 	ioas_put(ioas);
-	return rc;
+	return rc ? rc : bonds_set_iommu(ucmd->ctx);
 }
 
 static int map_dma(struct ucmd *ucmd)
@@ -266,9 +267,12 @@ static const struct ioctl_entry commands[] = {
 	{.cmd = VFIO_IOMMU_GET_INFO, .name = "VFIO_IOMMU_GET_INFO", .handle = get_info},
 	{.cmd = VFIO_IOMMU_MAP_DMA, .name = "VFIO_IOMMU_MAP_DMA", .handle = map_dma},
 	{.cmd = VFIO_IOMMU_UNMAP_DMA, .name = "VFIO_IOMMU_UNMAP_DMA", .handle = unmap_dma},
+	{.cmd = VFIO_IOMMU_BIND, .name = "VFIO_IOMMU_BIND", .handle = vfio_iommu_bind},
+	{.cmd = VFIO_IOMMU_UNBIND, .name = "VFIO_IOMMU_UNBIND", .handle = vfio_iommu_unbind},
 };
 
 const struct iommufd_compat vfio_compat = {
 	.commands = commands,
 	.count = sizeof(commands) / sizeof(*commands),
+	.release = bonds_release,
 };

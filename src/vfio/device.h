@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct bonds;
 struct client;
 struct ctx;
 struct device;
@@ -45,6 +46,7 @@ struct vfio_group {
 	struct group_file *opener; /* that has /dev/vfio/ID open; NULL: nobody */
 	struct ctx *container;     /* with a reference to its file; NULL: none is set */
 	_Atomic unsigned cdevs;    /* devices of it that are bound through files of their own; less also without lock */
+	struct bonds *bonds;       /* the container's; guarded by mm_pasids.lock */
 };
 
 /* What the floor above does for a device. Called with device.lock held. */
@@ -80,6 +82,10 @@ struct vfio_device {
 	/* Guarded by lock. */
 	bool low_power; /* the driver has said that it may sleep */
 	struct ioeventfds *ioeventfds;
+
+	/* Guarded by mm_pasids.lock. */
+	struct bonds *bonds; /* of the container that it is open in; NULL: it is not open through its group */
+	bool bonded;         /* it has them all */
 
 	/* Guarded by model_lock, which is held around each callback. */
 	pthread_mutex_t model_lock;

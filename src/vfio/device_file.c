@@ -6,6 +6,7 @@
 #include "iommufd/device.h"
 #include "iommufd/ioas_object.h"
 #include "vfio/announce.h"
+#include "vfio/bond.h"
 
 #include <stdlib.h>
 
@@ -155,10 +156,18 @@ static int bind_and_start(struct device_file *file, struct ctx *ctx, struct clie
 		return rc;
 	if (file->from_group)
 		rc = attach_to_compat_ioas(file->iommufd);
-	if (!rc)
-		rc = device_start(file, client);
+	if (!rc && file->from_group)
+		rc = bonds_add_device(ctx, file->device);
 	if (rc)
-		device_unbind(file->iommufd);
+		goto out_unbind;
+	rc = device_start(file, client);
+	if (!rc)
+		return 0;
+	if (file->from_group)
+		bonds_remove_device(ctx, file->device);
+
+out_unbind:
+	device_unbind(file->iommufd);
 	return rc;
 }
 
@@ -187,6 +196,8 @@ struct ctx *device_file_shut(struct device_file *file)
 
 	pthread_mutex_lock(&device->lock);
 	device_stop(device);
+	if (file->from_group)
+		bonds_remove_device(ctx, device);
 	device_unbind(file->iommufd);
 	file->ctx = NULL;
 	pthread_mutex_unlock(&device->lock);

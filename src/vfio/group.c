@@ -8,6 +8,7 @@
 #include "iommufd/ctx.h"
 #include "iommufd/ioas_object.h"
 #include "vfio/announce.h"
+#include "vfio/bond.h"
 #include "vfio/device_file.h"
 
 #include <fcntl.h>
@@ -45,6 +46,7 @@ static int get_status(struct group_file *file, struct client *client, uaddr_t ar
 static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *client)
 {
 	struct vfio_group *group = file->group;
+	struct leftovers left = {0};
 	int rc = -EBADFD;
 
 	pthread_mutex_lock(&group->lock);
@@ -52,11 +54,14 @@ static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *clie
 		rc = -EINVAL;
 	else if (ctx)
 		rc = compat_ioas_make(ctx, client);
+	if (!rc)
+		rc = bonds_add_group(ctx, group, &left);
 	if (!rc) {
 		file_get(&ctx->file);
 		group->container = ctx;
 	}
 	pthread_mutex_unlock(&group->lock);
+	leftovers_end(&left);
 	return rc;
 }
 
@@ -76,28 +81,33 @@ static int set_container(struct group_file *file, struct client *client, uaddr_t
 	return rc;
 }
 
-/* With the lock held. The reference is the caller's, who drops it without. */
-static struct ctx *take_container(struct vfio_group *group)
+/* With the lock held. The reference is the caller's, who drops it without. left NULL: devices that are open keep their
+ * bonds. */
+static struct ctx *take_container(struct vfio_group *group, struct leftovers *left)
 {
 	struct ctx *ctx = group->container;
 
 	group->container = NULL;
+	if (ctx)
+		bonds_remove_group(ctx, group, left);
 	return ctx;
 }
 
 static int unset_container(struct group_file *file, struct client *client, uaddr_t arg)
 {
 	struct vfio_group *group = file->group;
+	struct leftovers left = {0};
 	struct ctx *ctx = NULL;
 
 	(void)client;
 	(void)arg;
 	pthread_mutex_lock(&group->lock);
 	if (group->opener == file)
-		ctx = take_container(group);
+		ctx = take_container(group, &left);
 	pthread_mutex_unlock(&group->lock);
 	if (!ctx)
 		return -EINVAL;
+	leftovers_end(&left);
 	file_put(&ctx->file);
 	return 0;
 }
@@ -308,7 +318,7 @@ static void group_release(struct file *f)
 	pthread_mutex_lock(&group->lock);
 	if (group->opener == file) {
 		group->opener = NULL;
-		ctx = take_container(group);
+		ctx = take_container(group, NULL);
 	}
 	pthread_mutex_unlock(&group->lock);
 	free(file);
@@ -340,7 +350,7 @@ int vfio_group_open(struct vfio *vfio, struct vfio_group *group, struct file **f
 	if (atomic_load(&group->cdevs) || group_is_open(group)) {
 		rc = -EBUSY;
 	} else {
-		left = take_container(group);
+		left = take_container(group, NULL);
 		group->opener = made;
 	}
 	pthread_mutex_unlock(&group->lock);
