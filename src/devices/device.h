@@ -51,6 +51,6 @@ extern const struct vfio_device_hooks model_device_hooks;
 /* Sets what vfio/ sees of device->model. */
 void model_device_wrap(struct model_device *device);
 
-extern const struct iommuse_model ioat_model;
+extern const struct iommuse_model dmax_model, ioat_model;
 
 #endif
