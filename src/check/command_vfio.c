@@ -78,7 +78,8 @@ static const struct field dirty_pages[] = {
 #define PROCESS_FIELD(member, text, how, ...)                                                                          \
 	{                                                                                                              \
 		.name = (text),                                                                                        \
-		.offset = sizeof(struct vfio_iommu_type1_bind) + offsetof(struct vfio_iommu_type1_bind_process, member), \
+		.offset =                                                                                              \
+			sizeof(struct vfio_iommu_type1_bind) + offsetof(struct vfio_iommu_type1_bind_process, member), \
 		.size = sizeof(((struct vfio_iommu_type1_bind_process *)0)->member), .kind = (how), __VA_ARGS__        \
 	}
 #define BIND_COMMAND(command, text, members)                                                                           \

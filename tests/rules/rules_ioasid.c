@@ -31,6 +31,11 @@ static void ioasid_close(struct rules *t, int fd)
 	EXPECT(t, transport_close(t->transport, fd), 0);
 }
 
+static int call_on(struct rules *t, int fd, unsigned long cmd, void *arg)
+{
+	return transport_ioctl(t->transport, fd, cmd, (uintptr_t)arg);
+}
+
 static int alloc(struct rules *t, int fd, uint32_t min, uint32_t max)
 {
 	struct ioasid_alloc_request request = {.argsz = sizeof(request), .range = {min, max}};
@@ -266,8 +271,7 @@ static void free_that_cannot_be_read_is_efault(struct rules *t)
 
 	EXPECT(t, call_on(t, fd, IOASID_REQUEST_FREE, HOLE), -EFAULT);
 	for (size_t first = 1; first < sizeof(id); first++)
-		EXPECT(t,
-		       call_on(t, fd, IOASID_REQUEST_FREE, place(t, &id, sizeof(id), first, PROT_READ, PROT_NONE)),
+		EXPECT(t, call_on(t, fd, IOASID_REQUEST_FREE, place(t, &id, sizeof(id), first, PROT_READ, PROT_NONE)),
 		       -EFAULT);
 	ioasid_close(t, fd);
 }
@@ -440,7 +444,8 @@ static int pass(int socket, int fd)
 	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
 	char byte = 0;
 	struct iovec part = {&byte, 1};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&m);
 
 	if (fd < 0) {

@@ -3,9 +3,9 @@
  * read. */
 #include "trace_pen.h"
 
+#include "abi/ioasid.h"
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
-#include "abi/ioasid.h"
 #include "abi/vfio.h"
 #include "iommufd/object.h"
 
