@@ -42,6 +42,8 @@ enum event_dma_known {
 	EVENT_DMA_UNMAPPED = 32,  /* it was mapped until gone_ns, when gone_pid unmapped it */
 	EVENT_DMA_ALL = 64,       /* then everything was unmapped */
 	EVENT_DMA_DETACHED = 128, /* the device was attached to ioas until gone_ns */
+	EVENT_DMA_PROCESS = 256,  /* what is, or was, attached to is the memory of process */
+	EVENT_DMA_ENDED = 512,    /* which is gone */
 };
 
 #define EVENT_ARG_MAX    96
@@ -90,9 +92,10 @@ struct event {
 			uint32_t pasid;
 			uint32_t ioas; /* id */
 			int32_t gone_pid;
+			int32_t process;
+			uint16_t known; /* bits of enum event_dma_known */
 			uint8_t access; /* enum dma_access */
 			uint8_t reason; /* enum dma_fault_reason */
-			uint8_t known;  /* bits of enum event_dma_known */
 			uint8_t below_prot, above_prot;
 			char device[32];
 		} dma;

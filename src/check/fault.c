@@ -5,11 +5,14 @@
 #include "base/line.h"
 #include "hwpt/device.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -40,6 +43,38 @@ struct fault_log {
 
 /* Words */
 
+/* Of the one that has the number now; "" where there is none. */
+static void name_of(int32_t pid, char *name, size_t room)
+{
+	char path[32];
+	ssize_t n = -1;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId32 "/comm", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, name, room - 1);
+		close(fd);
+	}
+	name[n > 0 ? n : 0] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	/* It is the process's to choose. */
+	for (char *c = name; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+static void add_process(struct line *line, const struct event *event)
+{
+	char name[32] = "";
+
+	line_add(line, "process %" PRId32, event->dma.process);
+	if (!(event->dma.known & (EVENT_DMA_ENDED | EVENT_DMA_DETACHED)))
+		name_of(event->dma.process, name, sizeof(name));
+	if (name[0])
+		line_add(line, " (%s)", name);
+}
+
 static const char *reason_of(const struct event *event)
 {
 	const bool mapped = event->dma.known & EVENT_DMA_MAPPED;
@@ -61,7 +96,9 @@ static const char *reason_of(const struct event *event)
 	case DMA_FAULT_BUS_MASTER:
 		return "bus mastering is off in the PCI command register";
 	case DMA_FAULT_PAGE_REQUEST:
-		return "the process that the PASID stands for has no such memory, or may not access it so";
+		if (event->dma.known & EVENT_DMA_ENDED)
+			return "the process has ended, or executes another program";
+		return "the process has no such memory, or may not access it so";
 	}
 	return "no reason is known";
 }
@@ -118,7 +155,9 @@ static void add_past(struct line *line, const struct event *event)
 
 	if (known & EVENT_DMA_DETACHED) {
 		line_add(line, "; it was attached to ");
-		if (event->dma.ioas)
+		if (known & EVENT_DMA_PROCESS)
+			add_process(line, event);
+		else if (event->dma.ioas)
 			line_add(line, "ioas %" PRIu32, event->dma.ioas);
 		else
 			line_add(line, "a page table");
@@ -160,13 +199,19 @@ static void add_device(struct line *line, const char *device)
 static void describe(struct line *line, const struct event *event)
 {
 	const bool write = event->dma.access & DMA_WRITE;
+	const bool process = event->dma.known & EVENT_DMA_PROCESS && !(event->dma.known & EVENT_DMA_DETACHED);
 
 	add_device(line, event->dma.device);
 	if (event->dma.pasid)
 		line_add(line, " PASID %" PRIu32, event->dma.pasid);
+	if (process) {
+		line_add(line, " of ");
+		add_process(line, event);
+	}
 	line_add(line, ": DMA %s of ", write ? "write" : "read");
 	line_add_bytes(line, event->dma.length);
-	line_add(line, " %s IOVA 0x%" PRIx64 " blocked: %s", write ? "to" : "from", event->dma.iova, reason_of(event));
+	line_add(line, " %s %s 0x%" PRIx64 " blocked: %s", write ? "to" : "from", process ? "address" : "IOVA",
+		 event->dma.iova, reason_of(event));
 	add_explanation(line, event);
 }
 

@@ -352,9 +352,10 @@ static void show_attach(struct trace *trace, const struct traced_file *file, con
 static const char *reason_name(uint32_t reason)
 {
 	static const char *const names[] = {
-		[DMA_FAULT_NO_DOMAIN] = "NO_DOMAIN",   [DMA_FAULT_NOT_MAPPED] = "NOT_MAPPED",
-		[DMA_FAULT_READ_ONLY] = "READ_ONLY",   [DMA_FAULT_WRITE_ONLY] = "WRITE_ONLY",
-		[DMA_FAULT_MEMORY] = "MEMORY_IS_GONE", [DMA_FAULT_BUS_MASTER] = "NO_BUS_MASTER",
+		[DMA_FAULT_NO_DOMAIN] = "NO_DOMAIN",       [DMA_FAULT_NOT_MAPPED] = "NOT_MAPPED",
+		[DMA_FAULT_READ_ONLY] = "READ_ONLY",       [DMA_FAULT_WRITE_ONLY] = "WRITE_ONLY",
+		[DMA_FAULT_MEMORY] = "MEMORY_IS_GONE",     [DMA_FAULT_BUS_MASTER] = "NO_BUS_MASTER",
+		[DMA_FAULT_PAGE_REQUEST] = "PAGE_REQUEST",
 	};
 	const char *name = reason < sizeof(names) / sizeof(names[0]) ? names[reason] : NULL;
 
@@ -374,6 +375,8 @@ static void add_place(struct line *line, const struct event *event)
 
 	if (known & EVENT_DMA_IOAS)
 		line_add(line, " ioas=%" PRIu32, event->dma.ioas);
+	if (known & EVENT_DMA_PROCESS && !(known & EVENT_DMA_DETACHED))
+		line_add(line, " process=%" PRId32 "%s", event->dma.process, known & EVENT_DMA_ENDED ? " ENDED" : "");
 	if (known & EVENT_DMA_REVOKED)
 		line_add(line, " REVOKED");
 	if (known & (EVENT_DMA_MAPPED | EVENT_DMA_BELOW))
@@ -383,7 +386,9 @@ static void add_place(struct line *line, const struct event *event)
 		add_map(line, "above", event->dma.above_start, event->dma.above_last, event->dma.above_prot);
 	if (!(known & (EVENT_DMA_UNMAPPED | EVENT_DMA_DETACHED)))
 		return;
-	if (known & EVENT_DMA_DETACHED)
+	if (known & EVENT_DMA_DETACHED && known & EVENT_DMA_PROCESS)
+		line_add(line, " detached from process %" PRId32 " ", event->dma.process);
+	else if (known & EVENT_DMA_DETACHED)
 		line_add(line, " detached from ioas %" PRIu32 " ", event->dma.ioas);
 	else
 		line_add(line, known & EVENT_DMA_ALL ? " all unmapped " : " unmapped ");

@@ -234,6 +234,37 @@ static size_t checked_mm_write(struct mm *mm, uaddr_t dst, const void *src, size
 	return local_mm_copy((void *)(uintptr_t)dst.va, src, n);
 }
 
+/*
+ * As a device does that shares the process's addresses: the kernel finds the pages, with the mappings' own protection
+ * and without growing a stack, and copies up to the first that is not to be had. What is here is good.
+ */
+static size_t local_mm_load(struct mm *mm, void *dst, uaddr_t src, size_t n)
+{
+	const struct iovec to = {dst, n};
+	const struct iovec from = {(void *)(uintptr_t)src.va, n};
+	ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+
+	(void)mm;
+	return got < 0 ? 0 : (size_t)got;
+}
+
+static size_t local_mm_store(struct mm *mm, uaddr_t dst, const void *src, size_t n)
+{
+	const struct iovec from = {(void *)(uintptr_t)src, n};
+	const struct iovec to = {(void *)(uintptr_t)dst.va, n};
+	ssize_t put = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+
+	(void)mm;
+	return put < 0 ? 0 : (size_t)put;
+}
+
+static bool local_mm_may(struct mm *mm, uaddr_t va, bool write)
+{
+	const int maps = maps_of(local_mm_of(mm));
+
+	return maps >= 0 && !vma_check(maps, va.va, 1, write ? VMA_WRITE : VMA_READ);
+}
+
 static uint64_t local_memlock_limit(struct mm *mm)
 {
 	struct rlimit limit;
@@ -264,6 +295,9 @@ static const struct mm_ops trusted_mm_ops = {
 	.pin = local_pin,
 	.read = trusted_mm_read,
 	.write = trusted_mm_write,
+	.load = local_mm_load,
+	.store = local_mm_store,
+	.may = local_mm_may,
 	.memlock_limit = local_memlock_limit,
 };
 
@@ -272,6 +306,9 @@ static const struct mm_ops checked_mm_ops = {
 	.pin = local_pin,
 	.read = checked_mm_read,
 	.write = checked_mm_write,
+	.load = local_mm_load,
+	.store = local_mm_store,
+	.may = local_mm_may,
 	.memlock_limit = local_memlock_limit,
 };
 

@@ -2,6 +2,7 @@
 #include "hwpt/device.h"
 
 #include "base/event.h"
+#include "client/client.h"
 #include "hwpt/attached.h"
 #include "hwpt/fault.h"
 #include "ioas/ioas.h"
@@ -87,7 +88,11 @@ static struct pasid_leaf *leaf_of(struct iommu_device *device, uint32_t pasid)
 static void remember(struct iommu_device *device, uint32_t pasid, const struct attached *old)
 {
 	device->detached = (struct detached){
-		.time_ns = event_time(), .pasid = pasid, .ioas = old->paging ? old->paging->ioas->id : 0};
+		.time_ns = event_time(),
+		.pasid = pasid,
+		.ioas = old->paging ? old->paging->ioas->id : 0,
+		.process = old->shared ? old->shared->pid : 0,
+	};
 }
 
 /* With the lock held. attachment NULL: nothing from now on. */
@@ -139,7 +144,8 @@ int iommu_device_set(struct iommu_device *device, uint32_t pasid, struct domain 
 			return -ENOMEM;
 		*attachment = (struct attached){
 			.domain = domain,
-			.paging = domain->nested ? NULL : paging_domain(domain),
+			.paging = domain->nested || domain->shared ? NULL : paging_domain(domain),
+			.shared = domain->shared,
 		};
 	}
 	pthread_mutex_lock(&device->lock);

@@ -36,7 +36,8 @@ struct attached {
 struct detached {
 	uint64_t time_ns; /* 0: nothing was, or nobody listens to faults */
 	uint32_t pasid;
-	uint32_t ioas; /* id; 0: it had none */
+	uint32_t ioas;   /* id; 0: it had none */
+	int32_t process; /* whose addresses were shared; 0: nobody's */
 };
 
 #define PASID_SLOTS (1U << PASID_BITS / 2)
@@ -68,6 +69,8 @@ struct iommu_device {
 	size_t reserved_count;
 	struct event_stream *events; /* may be NULL */
 	void *owner;                 /* of the floor above: its struct device, while it is bound */
+	/* Hears the answers to page requests, as iommu_driver.page_response does; NULL: it makes none. */
+	void (*page_response)(struct iommu_device *device, uint32_t pasid, uint32_t group, uint32_t code);
 
 	pthread_mutex_t lock; /* guards changes of what follows */
 	struct detached detached;
@@ -157,13 +160,16 @@ struct dma_fault {
 	iova_t iova; /* of the first byte that failed */
 };
 
+/* Of addresses that are shared so many bytes are copied at once: small pieces take half as long again. */
+#define DMA_SHARED_BYTES 262144U
+
 /* A run of memory behind IOVAs. */
 struct dma_run {
 	uint64_t length;
 	uint8_t *host;     /* NULL: by the owner's mm */
 	struct hold *hold; /* for memory_copy() */
 	struct mm *mm;
-	uaddr_t va;  /* in mm; only where host is NULL */
+	uaddr_t va;  /* in mm; this and shared only where host is NULL */
 	bool shared; /* by mm's load and store */
 };
 
@@ -247,8 +253,9 @@ static inline uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iov
 void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
 
 /*
- * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, each in its own begin and
- * end. Returns 0, or -EFAULT with *fault (may be NULL): what came before is transferred. A fault is announced.
+ * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, or
+ * DMA_SHARED_BYTES where its addresses are shared, each in its own begin and end. Returns 0, or -EFAULT with *fault
+ * (may be NULL): what came before is transferred. A fault is announced.
  */
 int dma_read(struct dma *dma, uint32_t pasid, iova_t iova, void *to, size_t n, struct dma_fault *fault);
 int dma_write(struct dma *dma, uint32_t pasid, iova_t iova, const void *from, size_t n, struct dma_fault *fault);

@@ -2,8 +2,10 @@
 #include "abi/iommufd.h"
 #include "client/client.h"
 #include "client/memory.h"
+#include "client/mm.h"
 #include "hwpt/attached.h"
 #include "hwpt/dirty.h"
+#include "hwpt/sva.h"
 #include "ioas/pages.h"
 
 #include <errno.h>
@@ -73,7 +75,27 @@ static void fill_run(const struct ioas_mapping *mapping, iova_t iova, uint64_t l
 		run->host = NULL;
 		run->mm = mapping->pages->mm;
 		run->va = uaddr(mapping->source + offset);
+		run->shared = false;
 	}
+}
+
+/*
+ * Addresses are the process's own, and all that it could have are one run: what is there is found out by using it. An
+ * unmap does not wait for it, but a detach does.
+ */
+static uint64_t translate_shared(struct mm *mm, iova_t iova, uint64_t length, struct dma_run *run, size_t *count,
+				 struct dma_fault *fault)
+{
+	if (iova > SVA_ADDRESS_LAST || mm_is_gone(mm)) {
+		fault->reason = DMA_FAULT_PAGE_REQUEST;
+		fault->iova = iova;
+		return 0;
+	}
+	if (length > SVA_ADDRESS_LAST - iova + 1)
+		length = SVA_ADDRESS_LAST - iova + 1;
+	*run = (struct dma_run){.length = length, .mm = mm, .va = uaddr(iova), .shared = true};
+	*count = 1;
+	return length;
 }
 
 uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64_t length, enum dma_access access,
@@ -87,6 +109,8 @@ uint64_t dma_translate_anew(struct dma *dma, uint32_t pasid, iova_t iova, uint64
 	fault->reason = 0;
 	fault->pasid = pasid;
 	fault->access = access;
+	if (attachment && attachment->shared)
+		return room && length ? translate_shared(attachment->shared, iova, length, run, count, fault) : 0;
 	if (!attachment || !attachment->paging) {
 		fault->reason = DMA_FAULT_NO_DOMAIN;
 		fault->iova = iova;
@@ -137,6 +161,15 @@ static size_t copy_local(const struct transfer *t, size_t done, const struct dma
 	return memory_copy(run->hold, run->host, t->from + done, run->length);
 }
 
+static size_t copy_shared(const struct transfer *t, size_t done, const struct dma_run *run)
+{
+	const struct mm_ops *ops = run->mm->ops;
+
+	if (t->access == DMA_READ)
+		return (ops->load ? ops->load : ops->read)(run->mm, t->to + done, run->va, run->length);
+	return (ops->store ? ops->store : ops->write)(run->mm, run->va, t->from + done, run->length);
+}
+
 /* Copies at most to the end of the page; *n says how much that is. */
 static size_t copy_remote(const struct transfer *t, size_t done, const struct dma_run *run, size_t *n)
 {
@@ -148,8 +181,9 @@ static size_t copy_remote(const struct transfer *t, size_t done, const struct dm
 	return run->mm->ops->write(run->mm, run->va, t->from + done, *n);
 }
 
-/* One section. Returns how many bytes came; *short_of: memory was gone after them. */
-static size_t copy_runs(const struct transfer *t, size_t done, const struct dma_run *run, size_t count, bool *short_of)
+/* One section. Returns how many bytes came; *reason: what was met after them, or 0. */
+static size_t copy_runs(const struct transfer *t, size_t done, const struct dma_run *run, size_t count,
+			enum dma_fault_reason *reason)
 {
 	size_t begin = done, n, got;
 
@@ -160,15 +194,27 @@ static size_t copy_runs(const struct transfer *t, size_t done, const struct dma_
 		if (run[i].host) {
 			n = run[i].length;
 			got = copy_local(t, done, &run[i]);
+		} else if (run[i].shared) {
+			n = run[i].length;
+			got = copy_shared(t, done, &run[i]);
 		} else {
 			got = copy_remote(t, done, &run[i], &n);
 		}
 		done += got;
-		*short_of = got < n;
-		if (*short_of || !run[i].host)
+		if (got < n)
+			*reason = !run[i].host && run[i].shared ? DMA_FAULT_PAGE_REQUEST : DMA_FAULT_MEMORY;
+		if (got < n || !run[i].host)
 			break;
 	}
 	return done - begin;
+}
+
+/* How many bytes a section takes at most. Inside it. */
+static uint64_t section_bytes(const struct transfer *t)
+{
+	const struct attached *attached = t->pasid == NO_PASID ? NULL : attached_of(t->dma->device, t->pasid);
+
+	return attached && attached->shared ? DMA_SHARED_BYTES : SECTION_BYTES;
 }
 
 /* Returns how many bytes came before the fault. */
@@ -178,24 +224,25 @@ static size_t transfer_some(const struct transfer *t, iova_t iova, size_t n, str
 	size_t done = 0;
 
 	while (done < n) {
-		uint64_t want = n - done < SECTION_BYTES ? n - done : SECTION_BYTES;
-		bool short_of = false;
+		enum dma_fault_reason reason = 0;
 		size_t count, got;
-		uint64_t found;
+		uint64_t want, found;
 
 		if (done && iova + done < iova) {
 			fault->reason = DMA_FAULT_NOT_MAPPED;
 			break;
 		}
 		dma_begin(t->dma);
+		want = section_bytes(t);
+		want = n - done < want ? n - done : want;
 		found = dma_translate_anew(t->dma, t->pasid, iova + done, want, t->access, run, SECTION_RUNS, &count,
 					   fault);
-		got = copy_runs(t, done, run, count, &short_of);
+		got = copy_runs(t, done, run, count, &reason);
 		dma_end(t->dma);
 		done += got;
-		if (short_of)
-			fault->reason = DMA_FAULT_MEMORY;
-		if (short_of || (fault->reason && got == found))
+		if (reason)
+			fault->reason = reason;
+		if (reason || (fault->reason && got == found))
 			break;
 		fault->reason = 0;
 	}

@@ -7,6 +7,7 @@
  * and its IOAS. The IOAS's lock comes after it.
  */
 #include "base/event.h"
+#include "client/mm.h"
 #include "hwpt/attached.h"
 #include "ioas/history.h"
 #include "ioas/ioas.h"
@@ -52,8 +53,16 @@ static void explain(struct iommu_device *device, struct event *event)
 		event->dma.ioas = ioas->id;
 		ioas_explain(ioas, event->dma.iova, &explanation);
 		add_place(event, &explanation);
+	} else if (attached && attached->shared) {
+		event->dma.known |= EVENT_DMA_PROCESS;
+		if (mm_is_gone(attached->shared))
+			event->dma.known |= EVENT_DMA_ENDED;
+		event->dma.process = attached->shared->pid;
 	} else if (!attached && device->detached.time_ns && device->detached.pasid == event->dma.pasid) {
 		event->dma.known |= EVENT_DMA_DETACHED;
+		if (device->detached.process)
+			event->dma.known |= EVENT_DMA_PROCESS;
+		event->dma.process = device->detached.process;
 		event->dma.ioas = device->detached.ioas;
 		event->dma.gone_ns = device->detached.time_ns;
 	}

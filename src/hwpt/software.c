@@ -41,9 +41,15 @@ static int attach_check(struct iommu_device *device, uint32_t pasid, const struc
 			const struct domain *old)
 {
 	(void)device;
-	(void)pasid;
 	(void)old;
-	return domain && domain->driver != &software_iommu ? -EINVAL : 0;
+	/* What a process has is reached by a PASID only: the device's own DMA stays apart. */
+	return domain && (domain->driver != &software_iommu || (domain->shared && pasid == NO_PASID)) ? -EINVAL : 0;
+}
+
+static void page_response(struct iommu_device *device, uint32_t pasid, uint32_t group, uint32_t code)
+{
+	if (device->page_response)
+		device->page_response(device, pasid, group, code);
 }
 
 const struct iommu_driver software_iommu = {
@@ -51,4 +57,5 @@ const struct iommu_driver software_iommu = {
 	.capabilities = capabilities,
 	.paging_check = paging_check,
 	.attach_check = attach_check,
+	.page_response = page_response,
 };

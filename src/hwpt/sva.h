@@ -13,6 +13,9 @@
 
 struct mm;
 
+/* The last address that a process may have (x86 with tables of five levels); where it has less, the kernel knows. */
+#define SVA_ADDRESS_LAST ((UINT64_C(1) << 56) - 1)
+
 struct sva_domain {
 	struct domain domain; /* domain.shared has a reference */
 };
