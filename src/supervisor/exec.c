@@ -12,6 +12,7 @@
  * - an execve that was let go may take its time, so calls that begin until it is over are told as well;
  * - a write that saw the execve goes through descriptors of the old memory, opened before: /proc/PID/mem, which ignores
  * the protection of pages, after /proc/PID/maps has said that it may be written.
+ * Writes of devices that share the process's addresses are announced in the same way (remote_mm.c).
  */
 #include "supervisor/exec.h"
 
@@ -170,8 +171,7 @@ static int begin_exec(struct call *call)
 	exec->next = p->execs;
 	p->execs = exec;
 	p->exec_tried = true;
-	if (remote_mm_opened(p->mm))
-		remote_mm_expect_end(p->mm);
+	remote_mm_exec(p->mm);
 	for (struct call *other = p->calls; other; other = other->next)
 		if (other != call)
 			give_old_memory(other, exec->memory);
@@ -180,9 +180,10 @@ static int begin_exec(struct call *call)
 
 static bool others_write(struct call *call)
 {
-	bool writing = false;
+	bool writing;
 
 	supervisor_lock(call->supervisor);
+	writing = remote_mm_is_written(call->process->mm);
 	for (struct call *other = call->process->calls; other; other = other->next)
 		writing |= other != call && atomic_load(&other->writing);
 	supervisor_unlock(call->supervisor);

@@ -5,6 +5,12 @@
  * that. /proc/PID/mem ignores how pages are protected, so before a write /proc/PID/maps is asked whether it may be.
  *
  * Shared memory is held by mapping its file here; private memory is followed where it is.
+ *
+ * A device that shares the process's addresses copies much, for which process_vm_readv and process_vm_writev are
+ * faster. They take the number of a process, which means this memory as long as the process lives and has not called
+ * execve. So a read counts only if that is so afterwards. A write is announced in writers before it looks at
+ * exec_tried, which an execve sets before it waits for writers (exec.c); and a pid is not used again at once. Where it
+ * is not so, or not known, what was opened serves.
  */
 #include "supervisor/remote_mm.h"
 
@@ -24,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,10 +45,14 @@
 struct remote_mm {
 	struct mm base;
 	struct supervisor *supervisor;
-	bool opened;         /* what could not be opened for want of descriptors is tried again; under the lock */
-	bool account_opened; /* or cannot be: what is pinned already is counted nowhere */
-	_Atomic int mem;     /* /proc/PID/mem: reads nothing once the memory is gone; or -ENFILE or -EFAULT */
-	_Atomic int maps;    /* /proc/PID/maps, or the same */
+	bool opened;             /* what could not be opened for want of descriptors is tried again; under the lock */
+	bool account_opened;     /* or cannot be: what is pinned already is counted nowhere */
+	_Atomic int mem;         /* /proc/PID/mem: reads nothing once the memory is gone; or -ENFILE or -EFAULT */
+	_Atomic int maps;        /* /proc/PID/maps, or the same */
+	_Atomic int pidfd;       /* of the process, opened before mem; -1: none */
+	_Atomic bool supervised; /* each execve of the process sets exec_tried before it happens */
+	_Atomic bool exec_tried; /* the process may have other memory by now; for good */
+	_Atomic unsigned writers;
 	struct share *share; /* --pin=share; else NULL */
 	struct mounts mounts;
 	_Atomic uint64_t limit; /* RLIMIT_MEMLOCK in pages, as last seen */
@@ -276,32 +287,127 @@ static size_t remote_mm_read(struct mm *mm, void *dst, uaddr_t src, size_t n)
 	return got < 0 ? 0 : (size_t)got;
 }
 
-/* How many of n bytes the process may write itself. */
-static size_t writable_bytes(const struct remote_mm *mm, uint64_t va, size_t n)
+/* How many of n bytes the process may access so itself: VMA_*. */
+static size_t accessible_bytes(const struct remote_mm *mm, uint64_t va, size_t n, unsigned access)
 {
 	size_t bytes = 0;
 
 	while (bytes < n) {
 		struct vma vma;
 
-		if (vma_find(mm->maps, va + bytes, &vma, NULL, 0) || !(vma.access & VMA_WRITE))
+		if (vma_find(mm->maps, va + bytes, &vma, NULL, 0) || !(vma.access & access))
 			break;
 		bytes = vma.last - va < n ? vma.last - va + 1 : n;
 	}
 	return bytes;
 }
 
+/* While nothing of it is being exchanged. */
+static size_t write_opened(const struct remote_mm *mm, uaddr_t dst, const void *src, size_t n)
+{
+	ssize_t put;
+
+	n = accessible_bytes(mm, dst.va, n, VMA_WRITE);
+	put = n ? pwrite(mm->mem, src, n, (off_t)dst.va) : 0;
+	return put < 0 ? 0 : (size_t)put;
+}
+
 static size_t remote_mm_write(struct mm *mm, uaddr_t dst, const void *src, size_t n)
 {
 	struct remote_mm *remote = remote_of(mm);
-	bool entered;
-	ssize_t put;
+	bool entered = share_enter(remote->share, 0);
 
-	entered = share_enter(remote->share, 0);
-	n = writable_bytes(remote, dst.va, n);
-	put = n ? pwrite(remote->mem, src, n, (off_t)dst.va) : 0;
+	n = write_opened(remote, dst, src, n);
 	share_leave(remote->share, entered);
-	return put < 0 ? 0 : (size_t)put;
+	return n;
+}
+
+/* Sharing addresses */
+
+/* May the number mean this memory, as far as can be told for nothing? */
+static bool is_numbered(const struct remote_mm *mm)
+{
+	return mm->supervised && !mm->exec_tried && mm->pidfd >= 0;
+}
+
+/* Does it? */
+static bool is_current(const struct remote_mm *mm)
+{
+	struct pollfd exit = {.fd = mm->pidfd, .events = POLLIN};
+
+	return is_numbered(mm) && poll(&exit, 1, 0) == 0 && !remote_mm_gone(mm);
+}
+
+static size_t remote_mm_load(struct mm *mm, void *dst, uaddr_t src, size_t n)
+{
+	struct remote_mm *remote = remote_of(mm);
+	const struct iovec to = {dst, n};
+	const struct iovec from = {(void *)(uintptr_t)src.va, n};
+	ssize_t got;
+
+	if (is_numbered(remote)) {
+		got = process_vm_readv(mm->pid, &to, 1, &from, 1, 0);
+		/* What is wrong with the process may be right with what was opened: it is not dumpable any more, or its
+		 * first thread has ended. */
+		if ((got >= 0 || errno == EFAULT) && is_current(remote))
+			return got < 0 ? 0 : (size_t)got;
+		/* It may be another process's. */
+		if (got > 0)
+			memset(dst, 0, (size_t)got);
+	}
+	n = accessible_bytes(remote, src.va, n, VMA_READ);
+	return n ? remote_mm_read(mm, dst, src, n) : 0;
+}
+
+/* Returns -1 where the process's number cannot be used. */
+static ssize_t write_numbered(struct remote_mm *mm, uaddr_t dst, const void *src, size_t n)
+{
+	const struct iovec from = {(void *)(uintptr_t)src, n};
+	const struct iovec to = {(void *)(uintptr_t)dst.va, n};
+	ssize_t put = -1;
+
+	atomic_fetch_add(&mm->writers, 1);
+	if (is_current(mm)) {
+		put = process_vm_writev(mm->base.pid, &from, 1, &to, 1, 0);
+		if (put < 0 && errno == EFAULT)
+			put = 0;
+	}
+	atomic_fetch_sub(&mm->writers, 1);
+	return put;
+}
+
+static size_t remote_mm_store(struct mm *mm, uaddr_t dst, const void *src, size_t n)
+{
+	struct remote_mm *remote = remote_of(mm);
+	bool entered = share_enter(remote->share, 0);
+	ssize_t put = is_numbered(remote) ? write_numbered(remote, dst, src, n) : -1;
+
+	n = put < 0 ? write_opened(remote, dst, src, n) : (size_t)put;
+	share_leave(remote->share, entered);
+	return n;
+}
+
+static bool remote_mm_may(struct mm *mm, uaddr_t va, bool write)
+{
+	const struct remote_mm *remote = remote_of(mm);
+
+	return remote->maps >= 0 && !vma_check(remote->maps, va.va, 1, write ? VMA_WRITE : VMA_READ);
+}
+
+void remote_mm_supervise(struct remote_mm *mm, bool exec_tried)
+{
+	mm->exec_tried = exec_tried;
+	mm->supervised = true;
+}
+
+void remote_mm_exec(struct remote_mm *mm)
+{
+	atomic_store(&mm->exec_tried, true);
+}
+
+bool remote_mm_is_written(const struct remote_mm *mm)
+{
+	return atomic_load(&mm->writers);
 }
 
 /* Of a process that has ended, the last that was seen. */
@@ -324,6 +430,8 @@ static void remote_mm_release(struct mm *mm)
 		close(remote->mem);
 	if (remote->maps >= 0)
 		close(remote->maps);
+	if (remote->pidfd >= 0)
+		close(remote->pidfd);
 	share_free(remote->share);
 	pthread_mutex_destroy(&mm->watch_lock);
 	mounts_fini(&remote->mounts);
@@ -335,7 +443,9 @@ static const struct mm_ops remote_mm_ops = {
 	.pin = remote_pin,
 	.read = remote_mm_read,
 	.write = remote_mm_write,
-	.same = remote_same,
+	.load = remote_mm_load,
+	.store = remote_mm_store,
+	.may = remote_mm_may,
 	.memlock_limit = remote_memlock_limit,
 };
 
@@ -353,6 +463,7 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 	mm->supervisor = s;
 	mm->mem = -EFAULT;
 	mm->maps = -EFAULT;
+	mm->pidfd = -1;
 	if (s->pin == PIN_SHARE)
 		mm->share = share_new();
 	mounts_init(&mm->mounts, pid);
@@ -390,8 +501,9 @@ void remote_mm_used_by(struct remote_mm *mm, pid_t tid)
 
 void remote_mm_open(struct remote_mm *mm, pid_t tid)
 {
-	if (mm->mem < 0) {
-		(void)memory_id_read(tid, &mm->id);
+	if (mm->pidfd < 0)
+		mm->pidfd = (int)syscall(__NR_pidfd_open, mm->base.pid, 0);
+	if (mm->mem < 0)
 		mm->mem = open_proc(tid, "mem", O_RDWR);
 	}
 	if (mm->maps < 0)

@@ -20,6 +20,17 @@ struct mm *remote_mm_base(struct remote_mm *mm);
 void remote_mm_open(struct remote_mm *mm, pid_t tid);
 bool remote_mm_opened(const struct remote_mm *mm);
 
+/*
+ * Under the lock, by a call of the process once it has opened the memory: its memory is this one, unless an execve is
+ * under way (exec_tried), and each that comes is told to remote_mm_exec() before it happens. Until then, and from an
+ * execve on, it is copied by what was opened only.
+ */
+void remote_mm_supervise(struct remote_mm *mm, bool exec_tried);
+void remote_mm_exec(struct remote_mm *mm);
+
+/* Does somebody write who has not seen the execve? */
+bool remote_mm_is_written(const struct remote_mm *mm);
+
 /* The mapping at an address of an address space of this kind. Returns as vma_find() does. */
 int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma);
 
