@@ -192,10 +192,12 @@ static int find_place(const struct vfio *vfio, struct model_device *device, stru
 
 static void free_device(struct model_device *device)
 {
+	requests_fini(&device->requests);
 	if (device->library)
 		dlclose(device->library);
 	free(device->value);
 	free(device->text);
+	free(device->bounce);
 	free(device);
 }
 
@@ -234,6 +236,7 @@ static int put_in(struct vfio *vfio, struct model_device *device, const struct p
 	rc = vfio_add_device(vfio, &device->vfio, place->grouped ? place->group : ALONE);
 	if (rc)
 		return why_not(why, rc, "%s", rc == -ENOMEM ? "no memory" : "it cannot be added");
+	device->vfio.iommu.page_response = model_device_answer;
 	dma_init(&device->borrowing, &device->vfio.iommu);
 	rc = create(device, why);
 	if (rc) {
@@ -255,8 +258,10 @@ int devices_add(struct vfio *vfio, const char *text, char *why_text, size_t room
 	if (!device)
 		return why_not(&why, -ENOMEM, "no memory");
 	memset(device, 0, sizeof(*device));
+	requests_init(&device->requests);
 	device->text = strdup(text);
-	if (!device->text) {
+	device->bounce = malloc(BOUNCE_BYTES);
+	if (!device->text || !device->bounce) {
 		rc = why_not(&why, -ENOMEM, "no memory");
 		goto out_free;
 	}

@@ -8,6 +8,7 @@
  */
 #include "devices/device.h"
 
+#include "abi/iommufd.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "client/memory.h"
@@ -22,6 +23,9 @@
 /* A section that copies here ends after so many bytes, as an unmap may wait for it. */
 #define SECTION_BYTES 65536U
 
+/* What is copied by way of memory here stays in a near cache where the copies are of a page each. */
+#define BOUNCE_PAGES_BYTES 16384U
+
 _Static_assert(IOMMUSE_READ == (int)DMA_READ && IOMMUSE_WRITE == (int)DMA_WRITE, "the same bits");
 _Static_assert(IOMMUSE_NO_PASID == NO_PASID, "the same number");
 _Static_assert(IOMMUSE_FAULT_NO_DOMAIN == (int)DMA_FAULT_NO_DOMAIN, "the same number");
@@ -30,6 +34,9 @@ _Static_assert(IOMMUSE_FAULT_READ_ONLY == (int)DMA_FAULT_READ_ONLY, "the same nu
 _Static_assert(IOMMUSE_FAULT_WRITE_ONLY == (int)DMA_FAULT_WRITE_ONLY, "the same number");
 _Static_assert(IOMMUSE_FAULT_MEMORY == (int)DMA_FAULT_MEMORY, "the same number");
 _Static_assert(IOMMUSE_FAULT_BUS_MASTER == (int)DMA_FAULT_BUS_MASTER, "the same number");
+_Static_assert(IOMMUSE_FAULT_PAGE_REQUEST == (int)DMA_FAULT_PAGE_REQUEST, "the same number");
+_Static_assert(IOMMUSE_READ == (int)IOMMU_PGFAULT_PERM_READ && IOMMUSE_WRITE == (int)IOMMU_PGFAULT_PERM_WRITE,
+	       "the same bits");
 
 static const char *value_of(struct iommuse_device *base, const char *key)
 {
@@ -115,6 +122,7 @@ static int write_memory(struct iommuse_device *base, uint32_t pasid, uint64_t io
 struct copy {
 	struct model_device *device;
 	uint32_t pasid;
+	bool shared; /* the PASID is a process's, as was found out last */
 	uint64_t to, from, n, done;
 };
 
@@ -129,24 +137,34 @@ static const struct hold *guarded(const struct dma_run *a, const struct dma_run 
 	return a->hold && a->hold->copy ? a->hold : b->hold;
 }
 
+/* As many bytes as both have, or 0. */
+static uint64_t copy_here(const struct dma_run *from, const struct dma_run *to)
+{
+	uint64_t n = from->length < to->length ? from->length : to->length;
+
+	n = n < SECTION_BYTES ? n : SECTION_BYTES;
+	if (overlap(from->host, to->host, n) || memory_copy(guarded(from, to), to->host, from->host, n) != n)
+		return 0;
+	return n;
+}
+
 /*
  * One section. Returns how many bytes were copied; 0: with *blocked, or with reason 0 where they cannot be copied so.
  */
-static size_t copy_direct(const struct copy *copy, struct dma_fault *blocked)
+static size_t copy_direct(struct copy *copy, struct dma_fault *blocked)
 {
 	struct dma *dma = &copy->device->vfio.dma;
 	uint64_t left = copy->n - copy->done, n = 0;
 	struct dma_run from, to;
 	size_t count;
 
+	copy->shared = false;
 	dma_begin(dma);
 	if (dma_translate(dma, copy->pasid, copy->from + copy->done, left, DMA_READ, &from, 1, &count, blocked) &&
-	    dma_translate(dma, copy->pasid, copy->to + copy->done, left, DMA_WRITE, &to, 1, &count, blocked) &&
-	    from.host && to.host) {
-		n = from.length < to.length ? from.length : to.length;
-		n = n < SECTION_BYTES ? n : SECTION_BYTES;
-		if (overlap(from.host, to.host, n) || memory_copy(guarded(&from, &to), to.host, from.host, n) != n)
-			n = 0;
+	    dma_translate(dma, copy->pasid, copy->to + copy->done, left, DMA_WRITE, &to, 1, &count, blocked)) {
+		copy->shared = !from.host && from.shared;
+		if (from.host && to.host)
+			n = copy_here(&from, &to);
 	}
 	dma_end(dma);
 	if (blocked->reason)
@@ -160,7 +178,8 @@ static size_t copy_bounced(const struct copy *copy, struct dma_fault *blocked)
 	struct dma *dma = &copy->device->vfio.dma;
 	uint64_t from = copy->from + copy->done, left = copy->n - copy->done;
 	uint8_t *bounce = copy->device->bounce;
-	size_t n = left < BOUNCE_BYTES ? left : BOUNCE_BYTES;
+	size_t most = copy->shared ? BOUNCE_BYTES : BOUNCE_PAGES_BYTES;
+	size_t n = left < most ? left : most;
 	struct dma_fault write;
 
 	if (dma_read(dma, copy->pasid, from, bounce, n, blocked))
@@ -307,6 +326,29 @@ static void unmap_memory(struct iommuse_device *base, struct iommuse_mapping *ma
 	mapping->memory = NULL;
 }
 
+/* Page requests */
+
+static int page_request(struct iommuse_device *base, uint32_t pasid, uint64_t address, uint32_t access, uint32_t group)
+{
+	struct model_device *device = model_device(base);
+
+	if (!device->model.page_requests)
+		return -EOPNOTSUPP;
+	if (!access || access & ~(uint32_t)(IOMMUSE_READ | IOMMUSE_WRITE) || group >= REQUEST_GROUPS)
+		return -EINVAL;
+	if (may_dma(device, pasid, address, 0, (enum dma_access)access, NULL))
+		return -EFAULT;
+	return requests_make(device, pasid, address, access, group);
+}
+
+void model_device_answer(struct iommu_device *iommu, uint32_t pasid, uint32_t group, uint32_t code)
+{
+	const struct vfio_device *vfio = (struct vfio_device *)((char *)iommu - offsetof(struct vfio_device, iommu));
+
+	(void)pasid;
+	requests_answer(vfio->owner, group, code);
+}
+
 /* Interrupts and words */
 
 static void raise_vector(struct iommuse_device *base, unsigned vector)
@@ -354,6 +396,7 @@ const struct iommuse_device_ops model_device_ops = {
 	.set_intx = set_intx,
 	.vectors = vectors,
 	.say = say,
+	.page_request = page_request,
 };
 
 /* Callbacks, as vfio/ calls them. */
@@ -369,6 +412,7 @@ static void call_reset(void *context)
 {
 	struct model_device *device = context;
 
+	requests_forget(device);
 	device->model.reset(device->state);
 	end_callback(device);
 }
@@ -393,8 +437,10 @@ static void call_write(void *context, unsigned bar, uint64_t offset, unsigned wi
 static bool call_poll(void *context)
 {
 	struct model_device *device = context;
-	bool found = device->model.poll(device->state);
+	bool found = requests_deliver(device);
 
+	if (device->model.poll)
+		found |= device->model.poll(device->state);
 	end_callback(device);
 	return found;
 }
@@ -407,7 +453,7 @@ void model_device_wrap(struct model_device *device)
 	device->seen.reset = device->model.reset ? call_reset : NULL;
 	device->seen.read = device->model.read ? call_read : NULL;
 	device->seen.write = device->model.write ? call_write : NULL;
-	device->seen.poll = device->model.poll ? call_poll : NULL;
+	device->seen.poll = device->model.poll || device->model.page_requests ? call_poll : NULL;
 	device->vfio.model = &device->seen;
 	device->vfio.state = device;
 }

@@ -7,11 +7,12 @@
 #define IOMMUSE_DEVICES_DEVICE_H
 
 #include "devices/poller.h"
+#include "devices/requests.h"
 #include "vfio/device.h"
 
 #define BORROWED_MAX 4U
 #define BORROW_BYTES 65536U
-#define BOUNCE_BYTES 16384U
+#define BOUNCE_BYTES DMA_SHARED_BYTES
 
 /* Memory that the model has borrowed. */
 struct borrowed {
@@ -32,12 +33,13 @@ struct model_device {
 	size_t said_room;
 	const char **value; /* of each key of the model */
 	struct poller poller;
+	struct requests requests;
 
 	/* Guarded by vfio.model_lock. */
 	struct dma borrowing; /* inside its epoch while memory that is used in place is borrowed */
 	unsigned direct;      /* how many those are */
 	struct borrowed borrowed[BORROWED_MAX];
-	uint8_t bounce[BOUNCE_BYTES];
+	uint8_t *bounce; /* BOUNCE_BYTES */
 };
 
 static inline struct model_device *model_device(struct iommuse_device *base)
@@ -51,6 +53,9 @@ extern const struct vfio_device_hooks model_device_hooks;
 /* Sets what vfio/ sees of device->model. */
 void model_device_wrap(struct model_device *device);
 
-extern const struct iommuse_model dmax_model, ioat_model;
+/* iommu_device.page_response of its device */
+void model_device_answer(struct iommu_device *iommu, uint32_t pasid, uint32_t group, uint32_t code);
+
+extern const struct iommuse_model ioat_model;
 
 #endif

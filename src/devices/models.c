@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@
 #define MSI_VECTORS_MAX  32U
 #define MSIX_VECTORS_MAX 2048U
 #define MSIX_ENTRY_SIZE  16U
+
+/* The structure as it was first; it has grown since. */
+#define MODEL_SIZE_FIRST offsetof(struct iommuse_model, page_response)
 
 const struct iommuse_model *const *devices_models(void)
 {
@@ -182,9 +186,9 @@ int model_check(const struct iommuse_model *model, const char *name, const struc
 {
 	int rc;
 
-	if (model->struct_size < sizeof(*model))
+	if (model->struct_size < MODEL_SIZE_FIRST)
 		return why_not(why, -EINVAL, "%s: its structure has %zu bytes; %zu are needed", name,
-			       model->struct_size, sizeof(*model));
+			       model->struct_size, MODEL_SIZE_FIRST);
 	if (model->api_version != IOMMUSE_DEVICE_API)
 		return why_not(why, -EINVAL, "%s: it is for version %u of iommuse/device.h; this is %u", name,
 			       model->api_version, IOMMUSE_DEVICE_API);
@@ -230,8 +234,9 @@ static int load(const char *path, struct iommuse_model *model, void **library, c
 	rc = model_check(found, path, why);
 	if (rc)
 		goto out_close;
-	/* It may be longer: made for a later version that this one is a part of. */
-	*model = *found;
+	/* It may be shorter, or longer: made for an earlier version, or a later one that this one is a part of. */
+	memset(model, 0, sizeof(*model));
+	memcpy(model, found, found->struct_size < sizeof(*model) ? found->struct_size : sizeof(*model));
 	return 0;
 
 out_close:

@@ -260,7 +260,8 @@ static void numbers_of_a_model_are_checked(void)
 {
 	EXPECT(NULL, (void)model);
 	EXPECT(NULL, model.struct_size += 8);
-	EXPECT("bytes", model.struct_size -= 8);
+	EXPECT(NULL, model.struct_size = offsetof(struct iommuse_model, page_response));
+	EXPECT("bytes", model.struct_size = offsetof(struct iommuse_model, page_response) - 1);
 	EXPECT("version 0", model.api_version = 0);
 	EXPECT("version 2", model.api_version = 2);
 	EXPECT("name", model.name = NULL);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/requests.h"
+
+#include "abi/iommufd.h"
+#include "devices/device.h"
+#include "hwpt/sva.h"
+
+#include <errno.h>
+
+enum request_state {
+	REQUEST_NONE, /* the group is free */
+	REQUEST_MADE,
+	REQUEST_ASKED,
+	REQUEST_GRANTED, /* answered, and not yet told to the model */
+	REQUEST_REFUSED,
+};
+
+void requests_init(struct requests *requests)
+{
+	pthread_mutex_init(&requests->lock, NULL);
+}
+
+void requests_fini(struct requests *requests)
+{
+	pthread_mutex_destroy(&requests->lock);
+}
+
+/* It has room, as a group is in it once. */
+static void line_up(struct request_line *line, uint32_t group)
+{
+	line->group[(line->first + line->count++) % REQUEST_GROUPS] = (uint16_t)group;
+}
+
+/* The line is not empty. */
+static uint32_t line_take(struct request_line *line)
+{
+	const uint32_t group = line->group[line->first];
+
+	line->first = (line->first + 1) % REQUEST_GROUPS;
+	line->count--;
+	return group;
+}
+
+int requests_make(struct model_device *device, uint32_t pasid, uint64_t address, uint32_t perm, uint32_t group)
+{
+	struct requests *requests = &device->requests;
+	struct request *request;
+	int rc = 0;
+
+	if (group >= REQUEST_GROUPS)
+		return -EINVAL;
+	pthread_mutex_lock(&requests->lock);
+	request = &requests->request[group];
+	if (request->state == REQUEST_NONE) {
+		request->address = address;
+		request->pasid = pasid;
+		request->perm = (uint8_t)perm;
+		request->state = REQUEST_MADE;
+		line_up(&requests->made, group);
+	} else {
+		rc = -EBUSY;
+	}
+	pthread_mutex_unlock(&requests->lock);
+	if (!rc)
+		poller_kick(device);
+	return rc;
+}
+
+/* Copies the next that was made. */
+static bool take_made(struct requests *requests, struct request *made, uint32_t *group)
+{
+	bool found;
+
+	pthread_mutex_lock(&requests->lock);
+	found = requests->made.count;
+	if (found) {
+		*group = line_take(&requests->made);
+		requests->request[*group].state = REQUEST_ASKED;
+		*made = requests->request[*group];
+	}
+	pthread_mutex_unlock(&requests->lock);
+	return found;
+}
+
+bool requests_ask(struct model_device *device)
+{
+	struct request made;
+	uint32_t group;
+	bool found = false;
+
+	while (take_made(&device->requests, &made, &group)) {
+		/* What comes of it is the answer's business. */
+		(void)iommu_page_request(&device->vfio.iommu, made.pasid, made.address, made.perm, group);
+		found = true;
+	}
+	return found;
+}
+
+void requests_answer(struct model_device *device, uint32_t group, uint32_t code)
+{
+	struct requests *requests = &device->requests;
+	struct request *request;
+
+	if (group >= REQUEST_GROUPS)
+		return;
+	request = &requests->request[group];
+	pthread_mutex_lock(&requests->lock);
+	if (request->forgotten) {
+		request->forgotten--;
+	} else if (request->state == REQUEST_ASKED) {
+		request->state = code == IOMMUFD_PAGE_RESP_SUCCESS ? REQUEST_GRANTED : REQUEST_REFUSED;
+		line_up(&requests->answered, group);
+	}
+	pthread_mutex_unlock(&requests->lock);
+	poller_kick(device);
+}
+
+static bool take_answered(struct requests *requests, struct request *answered, uint32_t *group)
+{
+	bool found;
+
+	pthread_mutex_lock(&requests->lock);
+	found = requests->answered.count;
+	if (found) {
+		*group = line_take(&requests->answered);
+		*answered = requests->request[*group];
+		requests->request[*group].state = REQUEST_NONE;
+	}
+	pthread_mutex_unlock(&requests->lock);
+	return found;
+}
+
+/* What is answered while the model is told comes the next time: a callback does a bounded amount of work. */
+bool requests_deliver(struct model_device *device)
+{
+	struct request answered;
+	uint32_t group, n;
+
+	for (n = 0; n < REQUEST_GROUPS && take_answered(&device->requests, &answered, &group); n++)
+		if (device->model.page_response)
+			device->model.page_response(device->state, answered.pasid, group,
+						    answered.state == REQUEST_GRANTED);
+	return n;
+}
+
+void requests_forget(struct model_device *device)
+{
+	struct requests *requests = &device->requests;
+
+	pthread_mutex_lock(&requests->lock);
+	for (uint32_t i = 0; i < REQUEST_GROUPS; i++) {
+		struct request *request = &requests->request[i];
+
+		request->forgotten += request->state == REQUEST_ASKED;
+		request->state = REQUEST_NONE;
+	}
+	requests->made.count = 0;
+	requests->answered.count = 0;
+	pthread_mutex_unlock(&requests->lock);
+}
