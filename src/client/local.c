@@ -9,6 +9,7 @@
 #include "client/local_region.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,18 @@ static void local_fd_unreserve(struct client *client, int fd, struct file *file)
 	local->files->fd_unreserve(local->files_context, fd, file);
 }
 
+/* What another process allows would have to be asked of the kernel as if by this one, which nobody needs. */
+static int local_find_mm(struct client *client, pid_t pid, struct mm **mm)
+{
+	struct local *local = local_of(client);
+
+	if (pid == local->pid) {
+		*mm = mm_get(local->mm);
+		return 0;
+	}
+	return pid <= 0 || (kill(pid, 0) < 0 && errno == ESRCH) ? -ESRCH : -EACCES;
+}
+
 /* The thread's effective capabilities, which count only in the initial user namespace. 0 where they cannot be read. */
 static uint64_t own_capabilities(void)
 {
@@ -271,7 +284,7 @@ static const struct client_ops checked_ops = {
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
-	.cgroup = local_cgroup,
+	.find_mm = local_find_mm,
 	.capable = local_capable,
 };
 
@@ -287,7 +300,7 @@ static const struct client_ops trusted_ops = {
 	.fd_install = local_fd_install,
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
-	.cgroup = local_cgroup,
+	.find_mm = local_find_mm,
 	.capable = local_capable,
 };
 

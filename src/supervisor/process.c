@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "supervisor/process.h"
 
+#include "base/log.h"
+#include "client/mm.h"
 #include "supervisor/exec.h"
 #include "supervisor/remote_mm.h"
 #include "supervisor/share.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,6 +252,61 @@ out_close:
 	close(p->pidfd);
 out_free:
 	free(p);
+	return err;
+}
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd end = {.fd = pidfd, .events = POLLIN};
+
+	return poll(&end, 1, 0) != 0;
+}
+
+/* With the lock. A program that is not ours executes another one without being noticed. */
+static int open_mm(struct supervisor *s, struct process *p, int alive)
+{
+	struct remote_mm *mm = p->mm;
+
+	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
+		mm = remote_mm_new(s, p->pid);
+		if (!mm)
+			return -ENOMEM;
+		mm_announce_gone(remote_mm_base(p->mm));
+		mm_put(remote_mm_base(p->mm));
+		p->mm = mm;
+	}
+	if (!remote_mm_opened(mm))
+		remote_mm_open(mm, p->pid);
+	if (!remote_mm_opened(mm))
+		return -ENFILE;
+	if (has_ended(alive))
+		return -ESRCH;
+	if (!remote_mm_gone(mm))
+		return 0;
+	if (!p->told)
+		log_line("process %d cannot be bound to devices: iommuse itself may not read its memory", (int)p->pid);
+	p->told = true;
+	return -EPERM;
+}
+
+int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
+{
+	struct process *p;
+	int err;
+
+	supervisor_lock(s);
+	p = process_find(s->processes, pid);
+	/* The number may have been another process's just before. */
+	if (p && has_ended(p->pidfd))
+		process_forget(s, p);
+	err = process_of(s, pid, &p);
+	if (!err)
+		err = open_mm(s, p, alive);
+	if (err == -EMFILE || err == -ENOSPC)
+		err = -ENFILE;
+	if (!err)
+		*mm = mm_get(remote_mm_base(p->mm));
+	supervisor_unlock(s);
 	return err;
 }
 

@@ -5,6 +5,7 @@
 #include "client/cgroup.h"
 #include "supervisor/exec.h"
 #include "supervisor/process.h"
+#include "supervisor/ptrace.h"
 #include "supervisor/region.h"
 #include "supervisor/remote_files.h"
 #include "supervisor/remote_give.h"
@@ -170,7 +171,7 @@ static const struct client_ops remote_ops = {
 	.fd_install = remote_fd_install,
 	.fd_unreserve = remote_fd_unreserve,
 	.region_new = remote_region_new,
-	.cgroup = remote_cgroup,
+	.find_mm = remote_find_mm,
 	.capable = remote_capable,
 };
 
