@@ -10,6 +10,7 @@
 #include "pasid/cgroup.h"
 #include "pasid/ioasid.h"
 #include "system/nodes.h"
+#include "vfio/bond.h"
 #include "vfio/compat.h"
 #include "vfio/device.h"
 
@@ -123,6 +124,7 @@ int system_new(const struct system_config *config, struct system **system)
 	s->iommufd.selftest = config->selftest;
 	s->iommufd.events = config->events;
 	s->iommufd.compat = &vfio_compat;
+	s->iommufd.vfio = &s->vfio;
 	s->iommufd.selftest_state = NULL;
 	atomic_init(&s->iommufd.file_serial, 0);
 	if (config->selftest && selftest_new(&s->iommufd.selftest_state))
@@ -132,7 +134,9 @@ int system_new(const struct system_config *config, struct system **system)
 		goto out_free_selftest;
 	vfio_init(&s->vfio, &s->iommufd);
 	s->vfio.ioasids = s->ioasids;
-	rc = add_devices(s, config);
+	rc = mm_pasids_new(s->ioasids, &s->vfio.mm_pasids);
+	if (!rc)
+		rc = add_devices(s, config);
 	if (rc)
 		goto out_remove_devices;
 	rc = -ENOMEM;
@@ -145,6 +149,7 @@ int system_new(const struct system_config *config, struct system **system)
 
 out_remove_devices:
 	devices_remove(&s->vfio);
+	mm_pasids_free(s->vfio.mm_pasids);
 	vfio_fini(&s->vfio);
 	free_ioasids(s);
 out_free_selftest:
@@ -158,6 +163,7 @@ void system_free(struct system *system)
 {
 	nodes_free(system->nodes);
 	devices_remove(&system->vfio);
+	mm_pasids_free(system->vfio.mm_pasids);
 	vfio_fini(&system->vfio);
 	free_ioasids(system);
 	selftest_free(system->iommufd.selftest_state);
