@@ -7,6 +7,7 @@
 #include "iommufd/ctx.h"
 #include "iommufd/device.h"
 #include "iommufd/dispatch.h"
+#include "pasid/ioasid.h"
 #include "vfio/device_file.h"
 
 #include <limits.h>
@@ -140,15 +141,73 @@ out_unblock:
 	return rc;
 }
 
-/* With device.lock held. A PASID is of the part of the numbers that Linux has room for, and none of the device's own
- * DMA. */
-static int attach_pasid(struct device *device, uint32_t pasid, uint32_t *pt_id)
+/*
+ * PASIDs of /dev/ioasid. One that an address space has allocated is for its processes only, and stays theirs while it
+ * is attached; one that nobody has is anybody's. All with device.lock held.
+ */
+
+static bool is_held(const struct device_file *file, uint32_t pasid)
 {
+	struct range found;
+
+	return range_map_find(&file->held, pasid, pasid, &found);
+}
+
+static void release_pasid(struct device_file *file, uint32_t pasid)
+{
+	if (is_held(file, pasid)) {
+		range_map_remove(&file->held, pasid);
+		ioasid_unbind(file->device->vfio->ioasids, pasid);
+	}
+}
+
+void cdev_release_pasids(struct device_file *file)
+{
+	struct range found;
+
+	while (range_map_find(&file->held, 0, UINT64_MAX, &found))
+		release_pasid(file, (uint32_t)found.start);
+	range_map_clear(&file->held);
+}
+
+/* mm: the caller's serial. A PASID that is held once is not held again, also where it was freed since. Stores whether
+ * it is held only now. */
+static int hold_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, bool *now)
+{
+	struct ioasid_space *ioasids = file->device->vfio->ioasids;
+	const bool before = is_held(file, pasid);
+	int rc = ioasids ? ioasid_bind(ioasids, mm, pasid, now) : 0;
+
+	if (rc == -EBUSY && before)
+		return 0;
+	if (rc || !*now)
+		return rc;
+	*now = !before;
+	if (!before)
+		rc = range_map_insert(&file->held, pasid, pasid, file);
+	if (before || rc)
+		ioasid_unbind(ioasids, pasid);
+	return rc;
+}
+
+/* A PASID is of the part of the numbers that Linux has room for, and none of the device's own DMA. */
+static int attach_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, uint32_t *pt_id)
+{
+	struct device *device = file->iommufd;
+	bool held = false;
+	int rc;
+
 	if (pasid > INT_MAX)
 		return -ENOSPC;
 	if (pasid == NO_PASID)
 		return -EINVAL;
-	return device_hwpt(device, pasid) ? device_replace(device, pasid, pt_id) : device_attach(device, pasid, pt_id);
+	rc = hold_pasid(file, mm, pasid, &held);
+	if (rc)
+		return rc;
+	rc = device_hwpt(device, pasid) ? device_replace(device, pasid, pt_id) : device_attach(device, pasid, pt_id);
+	if (rc && held)
+		release_pasid(file, pasid);
+	return rc;
 }
 
 int cdev_attach(struct device_file *file, struct client *client, uaddr_t arg)
@@ -156,6 +215,7 @@ int cdev_attach(struct device_file *file, struct client *client, uaddr_t arg)
 	const size_t min = offsetof(struct vfio_device_attach_iommufd_pt, pasid);
 	struct vfio_device *device = file->device;
 	struct vfio_device_attach_iommufd_pt attach;
+	uint64_t mm = 0;
 	int rc;
 
 	if (client_copy_in(client, &attach, arg, min))
@@ -167,10 +227,11 @@ int cdev_attach(struct device_file *file, struct client *client, uaddr_t arg)
 			return -EINVAL;
 		if (client_copy_in(client, &attach.pasid, uaddr_add(arg, min), sizeof(attach.pasid)))
 			return -EFAULT;
+		mm = client->ops->mm(client)->serial;
 	}
 	pthread_mutex_lock(&device->lock);
 	if (attach.flags & VFIO_DEVICE_ATTACH_PASID)
-		rc = attach_pasid(file->iommufd, attach.pasid, &attach.pt_id);
+		rc = attach_pasid(file, mm, attach.pasid, &attach.pt_id);
 	else if (device_hwpt(file->iommufd, NO_PASID))
 		rc = device_replace(file->iommufd, NO_PASID, &attach.pt_id);
 	else
@@ -210,6 +271,7 @@ int cdev_detach(struct device_file *file, struct client *client, uaddr_t arg)
 	}
 	pthread_mutex_lock(&device->lock);
 	device_detach(file->iommufd, detach.pasid);
+	release_pasid(file, detach.pasid);
 	pthread_mutex_unlock(&device->lock);
 	return 0;
 }

@@ -199,6 +199,7 @@ struct ctx *device_file_shut(struct device_file *file)
 	if (file->from_group)
 		bonds_remove_device(ctx, device);
 	device_unbind(file->iommufd);
+	cdev_release_pasids(file);
 	file->ctx = NULL;
 	pthread_mutex_unlock(&device->lock);
 	return ctx;

@@ -6,6 +6,7 @@
 #ifndef IOMMUSE_VFIO_DEVICE_FILE_H
 #define IOMMUSE_VFIO_DEVICE_FILE_H
 
+#include "base/range_map.h"
 #include "client/client.h"
 #include "client/file.h"
 #include "vfio/device.h"
@@ -19,7 +20,7 @@ struct device_file {
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
-	_Atomic pid_t opener;   /* the process that opened the device by it; 0: not yet */
+	struct range_map held;  /* PASIDs of /dev/ioasid that are attached; guarded by device.lock */
 };
 
 static inline struct device_file *device_file_of(struct file *file)
@@ -82,6 +83,9 @@ device_command device_get_info, device_get_region_info, device_reset, device_get
 	device_pci_hot_reset, device_ioeventfd, device_feature; /* pci_*.c, feature.c */
 device_command device_get_irq_info, device_set_irqs;            /* irq.c */
 device_command cdev_bind, cdev_attach, cdev_detach;             /* cdev.c; cdev_bind of a file that is not bound */
+
+/* cdev.c: gives back the PASIDs that were attached and are not any more. With device.lock held. */
+void cdev_release_pasids(struct device_file *file);
 
 /* pci_region.c: read, write and mmap of a bound file. */
 ssize_t device_read(struct device_file *file, struct client *client, uaddr_t buf, size_t count, uint64_t pos);
