@@ -433,7 +433,7 @@ static void the_dead_are_forgotten_in_the_end(void)
 		person_init(many, 1000 + i);
 		CHECK_EQ(bind_by(many, container, 0), 1);
 		person_end(many);
-		no_pasids_are_left();
+		await_forgotten(many);
 	}
 	CHECK_EQ(unbind_by(me, container, 1000), -ESRCH);
 	CHECK_EQ(unbind_by(me, container, 1005), -ESRCH);

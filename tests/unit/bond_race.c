@@ -93,8 +93,7 @@ static void *live_and_die(void *arg)
 
 		CHECK_ANSWER(rc, -EINVAL);
 		mm_announce_gone(&mortal->mm);
-		while (atomic_load(&mortal->mm.refs) != 1)
-			sched_yield();
+		await_forgotten(mortal);
 		atomic_store(&mortal->mm.gone, false);
 	}
 	return NULL;

@@ -221,6 +221,13 @@ static inline void await_no_pasids(void)
 	}
 }
 
+/* The same: nobody knows the process any more. */
+static inline void await_forgotten(struct person *person)
+{
+	while (atomic_load(&person->mm.refs) != 1)
+		sched_yield();
+}
+
 /* Devices and containers */
 
 static struct iommuse_model sharing_model, low_model, lame_model;
