@@ -2,7 +2,6 @@
 #include "supervisor/process.h"
 
 #include "base/log.h"
-#include "client/mm.h"
 #include "supervisor/exec.h"
 #include "supervisor/remote_mm.h"
 #include "supervisor/share.h"
@@ -262,23 +261,26 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) != 0;
 }
 
-/* With the lock. A program that is not ours executes another one without being noticed. */
+/* With the lock. A program that is not ours executes another one without being told of: its end is looked for. */
 static int open_mm(struct supervisor *s, struct process *p, int alive)
 {
 	struct remote_mm *mm = p->mm;
 
-	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
+	if (remote_mm_opened(mm) && remote_mm_is_left(mm)) {
 		mm = remote_mm_new(s, p->pid);
 		if (!mm)
 			return -ENOMEM;
-		mm_announce_gone(remote_mm_base(p->mm));
+		remote_mm_expect_end(p->mm);
 		mm_put(remote_mm_base(p->mm));
 		p->mm = mm;
 	}
-	if (!remote_mm_opened(mm))
+	if (!remote_mm_opened(mm)) {
 		remote_mm_open(mm, p->pid);
-	if (!remote_mm_opened(mm))
-		return -ENFILE;
+		if (!remote_mm_opened(mm))
+			return -ENFILE;
+		remote_mm_expect_end(mm);
+		p->exec_tried = true;
+	}
 	if (has_ended(alive))
 		return -ESRCH;
 	if (!remote_mm_gone(mm))

@@ -102,20 +102,14 @@ static void renew_mm(struct call *call)
 {
 	struct process *p = call->process;
 
-	if (remote_mm_opened(mm) && !p->exec_tried)
-		return;
-	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
-		mm = remote_mm_new(call->supervisor, p->pid);
-		if (!mm)
-			return;
-		mm_put(remote_mm_base(p->mm));
-		p->mm = mm;
-	}
-	if (!remote_mm_opened(mm)) {
-		remote_mm_open(mm, call->n.tid);
-		remote_mm_supervise(mm, p->execs);
-	}
-	p->exec_tried = p->execs || remote_mm_gone(mm);
+	exec_settle(call);
+	if (!remote_mm_opened(p->mm))
+		remote_mm_open(p->mm, call->n.tid);
+	if (p->execs)
+		remote_mm_expect_end(p->mm);
+	if (!p->exec_tried)
+		remote_mm_supervise(p->mm);
+	remote_mm_used_by(p->mm, call->n.tid);
 }
 
 static struct mm *remote_client_mm(struct client *client)

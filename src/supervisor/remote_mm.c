@@ -107,6 +107,12 @@ int remote_mm_is(const struct remote_mm *mm, pid_t tid)
 	return rc > 0 ? memory_has_stack(mm->mem, tid) : rc;
 }
 
+bool remote_mm_is_left(const struct remote_mm *mm)
+{
+	return remote_mm_gone(mm) ||
+	       (atomic_load(&mm->doubtful) && memory_has_origin(mm->mem, &mm->id, mm->base.pid) == 0);
+}
+
 /*
  * Asked for a client's address space, b, of which a thread waits in a call. While the processes of both have what they
  * had, the kernel knows.

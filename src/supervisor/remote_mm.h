@@ -40,6 +40,9 @@ bool remote_mm_gone(const struct remote_mm *mm);
 /* Is it the memory of a thread, which waits for us in a call? Returns 1 or 0, or -errno: it cannot be told. */
 int remote_mm_is(const struct remote_mm *mm, pid_t tid);
 
+/* Has its process surely other memory by now, or none? */
+bool remote_mm_is_left(const struct remote_mm *mm);
+
 /* A thread that has it makes a call, in which mm_same() may be asked. */
 void remote_mm_used_by(struct remote_mm *mm, pid_t tid);
 
