@@ -3,12 +3,14 @@
  */
 #include "iommuse/iommuse.h"
 
+#include "abi/ioasid.h"
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
 #include "check.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <string.h>
@@ -290,6 +292,37 @@ static void what_is_mapped_keeps_its_owner(void)
 	iommuse_free(system);
 }
 
+static void pasids_are_as_many_as_were_asked_for(void)
+{
+	char why[128] = "before";
+	struct iommuse_options options = {.struct_size = sizeof(options),
+					  .pasid_bits = 21,
+					  .pasid_quota = 2,
+					  .why = why,
+					  .why_size = sizeof(why)};
+	struct ioasid_alloc_request request = {.argsz = sizeof(request), .range = {1, INT_MAX}};
+	struct iommuse *system = NULL;
+	int fd;
+
+	CHECK_EQ(iommuse_new(&options, &system), -EINVAL);
+	CHECK(!strcmp(why, "PASIDs have 1 to 20 bits, not 21"));
+	options.pasid_bits = 3;
+	CHECK_EQ(iommuse_new(&options, &system), 0);
+	CHECK_EQ(why[0], 0);
+	fd = iommuse_open(system, "/dev/ioasid", O_RDWR);
+	CHECK_EQ(iommuse_open(system, "/dev/ioasid", O_RDWR), -EBUSY);
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_ALLOC, &request), 1);
+	request.range.min = 7;
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_ALLOC, &request), 7);
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_ALLOC, &request), -EAGAIN);
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_FREE, &(int){1}), 0);
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_ALLOC, &request), -ENOSPC);
+	CHECK_EQ(iommuse_close(system, fd), 0);
+	fd = iommuse_open(system, "/dev/ioasid", O_RDWR);
+	CHECK_EQ(call(system, fd, IOASID_REQUEST_ALLOC, &request), 7);
+	iommuse_free(system);
+}
+
 int main(void)
 {
 	options_of_other_versions_are_understood_or_refused();
@@ -301,5 +334,6 @@ int main(void)
 	only_queues_can_be_read();
 	nothing_can_be_mapped_yet_and_wrong_requests_are_told_apart();
 	what_is_mapped_keeps_its_owner();
+	pasids_are_as_many_as_were_asked_for();
 	return check_result();
 }
