@@ -41,8 +41,7 @@
 /* The window lies below this number, whatever the limit: a table of descriptors is as long as its highest number. */
 #define WINDOW_FD_LIMIT 4096
 
-/* How often it is looked whether an address space has ended that somebody else still had. */
-#define ENDING_TEST_MS 100
+#define CANNOT_BE_ASKED "'iommuse status' will not find this run"
 
 struct server {
 	struct supervisor s;
@@ -422,7 +421,7 @@ static int take_name(struct server *server, char **argv)
 		return err;
 	}
 	if (err)
-		log_error(err, "'iommuse status' will not find this run");
+		log_error(err, CANNOT_BE_ASKED);
 	return 0;
 }
 
@@ -476,9 +475,12 @@ static int start_to_serve(struct server *server)
 		err = event_stream_listen_to(s->events, EVENT_MESSAGE, tell_message, NULL);
 	if (!err)
 		err = pool_start(s);
-	if (!err)
-		err = teller_start(&server->teller, s->system);
-	return err;
+	if (err)
+		return err;
+	err = teller_start(&server->teller, s->system);
+	if (err)
+		log_error(err, CANNOT_BE_ASKED);
+	return 0;
 }
 
 int serve(const struct launch_options *options, const struct inherited *inherited, char **argv, int channel)
