@@ -36,21 +36,13 @@ int graft_bind(int from_dir, const char *from, int to_dir, const char *to)
 
 void graft_entry(int old, int new, const char *name)
 {
-	char link[PATH_MAX];
 	struct stat st;
-	ssize_t n;
 
 	if (fstatat(old, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
-	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(old, name, link, sizeof(link) - 1);
-		if (n < 0)
-			return;
-		link[n] = '\0';
-		(void)!symlinkat(link, new, name);
-		return;
-	}
-	if (!graft_make(new, name, S_ISDIR(st.st_mode)) && graft_bind(old, name, new, name))
+	if (S_ISLNK(st.st_mode))
+		tree_copy_link(old, new, name);
+	else if (!graft_make(new, name, S_ISDIR(st.st_mode)) && graft_bind(old, name, new, name))
 		unlinkat(new, name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 }
 

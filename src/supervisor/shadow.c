@@ -131,19 +131,13 @@ static int make_root_somewhere(struct shadow *shadow)
 /* An entry of the machine's, for listings: nobody looks at more of it than its name and kind. */
 static void show_name(int old, int new, const char *name)
 {
-	char link[PATH_MAX];
 	struct stat st;
-	ssize_t n;
 	int fd;
 
 	if (fstatat(old, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
 	if (S_ISLNK(st.st_mode)) {
-		n = readlinkat(old, name, link, sizeof(link) - 1);
-		if (n < 0)
-			return;
-		link[n] = '\0';
-		(void)!symlinkat(link, new, name);
+		tree_copy_link(old, new, name);
 	} else if (S_ISDIR(st.st_mode)) {
 		(void)!mkdirat(new, name, 0755);
 	} else {

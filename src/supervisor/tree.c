@@ -192,6 +192,17 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
+void tree_copy_link(int old, int new, const char *name)
+{
+	char link[PATH_MAX];
+	ssize_t n = readlinkat(old, name, link, sizeof(link) - 1);
+
+	if (n < 0)
+		return;
+	link[n] = '\0';
+	(void)!symlinkat(link, new, name);
+}
+
 static int lay_file(const struct tree_entry *file, int new)
 {
 	int fd = openat(new, file->name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, file->mode);

@@ -59,6 +59,9 @@ int tree_path(const struct tree_entry *entry, char *path, size_t size);
 /* Shows an entry of the machine's directory old in the directory new. */
 typedef void tree_show(int old, int new, const char *name);
 
+/* Makes a symbolic link of the directory old again in new; where that cannot be, there is none. */
+void tree_copy_link(int old, int new, const char *name);
+
 /*
  * Fills the directory behind the descriptor new with what a directory of the tree has, and, by show, with what the
  * machine's directory behind old has besides, unless the listing of that is right (real); old -1: nothing. umask must
