@@ -40,6 +40,14 @@ static bool poll_work(void *state)
 	return model_script.poll && model_script.poll(state);
 }
 
+#ifdef REQUESTS
+static void page_response(void *state, uint32_t pasid, uint32_t group, bool success)
+{
+	if (model_script.page_response)
+		model_script.page_response(state, pasid, group, success);
+}
+#endif
+
 const struct iommuse_model *iommuse_get_model(void)
 {
 	static const struct iommuse_key keys[] = {
@@ -62,6 +70,11 @@ const struct iommuse_model *iommuse_get_model(void)
 		.msix_vectors = SCRIPT_VECTORS,
 		.msix_table = 0x3000,
 		.msix_pba = 0x3800,
+#ifdef REQUESTS
+		.pasid_bits = 20,
+		.page_requests = true,
+		.page_response = page_response,
+#endif
 		.create = create,
 		.destroy = destroy,
 		.reset = reset,

@@ -15,6 +15,8 @@ struct model_script {
 	uint64_t (*read)(struct iommuse_device *device, uint64_t offset, unsigned width);
 	void (*write)(struct iommuse_device *device, uint64_t offset, unsigned width, uint64_t value);
 	bool (*poll)(struct iommuse_device *device);
+	/* Of the model that makes page requests. */
+	void (*page_response)(struct iommuse_device *device, uint32_t pasid, uint32_t group, bool success);
 	unsigned destroyed;
 };
 
