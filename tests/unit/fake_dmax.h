@@ -32,7 +32,7 @@ enum {
 
 #define HUGE_MEMORY UINT64_C(0x100000000)
 
-struct request {
+struct asked {
 	uint32_t pasid, access, group;
 	uint64_t address;
 };
@@ -47,7 +47,7 @@ struct accelerator {
 	int refusal;     /* what page requests return */
 	unsigned raised[DMAX_VECTORS];
 	unsigned requested;
-	struct request request[REQUESTS];
+	struct asked request[REQUESTS];
 	uint64_t moved; /* bytes */
 	uint64_t last_write;
 	size_t last_write_size;
@@ -171,7 +171,7 @@ static inline int fake_page_request(struct iommuse_device *base, uint32_t pasid,
 		return a->refusal;
 	CHECK(a->requested < REQUESTS);
 	a->request[a->requested++] =
-		(struct request){.pasid = pasid, .access = access, .group = group, .address = address};
+		(struct asked){.pasid = pasid, .access = access, .group = group, .address = address};
 	return 0;
 }
 
@@ -291,7 +291,7 @@ static inline struct dmax_record run(struct accelerator *a, unsigned n, struct d
 
 static inline void respond(struct accelerator *a, unsigned n, bool success)
 {
-	const struct request request = a->request[n];
+	const struct asked request = a->request[n];
 
 	a->requested--;
 	memmove(a->request + n, a->request + n + 1, (a->requested - n) * sizeof(request));
