@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tests of the door that have PASIDs and shared address spaces."""
+from harness import Server
+
+
+def ioasid(door):
+    """each command of /dev/ioasid"""
+    for bits in (20, 8):
+        with Server(door, options=[f"--pasid-bits={bits}"] if bits != 20 else []) as server:
+            print(f"    {bits} bits:")
+            server.client("ioasid", "--variant", str(bits), "--rounds", door.rounds(50, 1000))
+            server.expect_no_leak("ioasid")
+
+
+def owners(door):
+    """whose PASIDs they are, through fork, exec, SCM_RIGHTS, threads and vfork"""
+    with Server(door) as server:
+        server.client("ioasid_owner", "--rounds", door.rounds(20, 500))
+        server.expect_no_leak("ioasid_owner")
+
+
+def space(door):
+    """the whole space among processes that exhaust it, free it, and end in every state"""
+    for bits in (8, 20) if door.long else (8,):
+        with Server(door, options=[f"--pasid-bits={bits}"]) as server:
+            print(f"    {bits} bits:")
+            server.client("ioasid_space", "exhausted_by_two", "taken_in_turns", "ends_in_every_state",
+                          "nobody_gets_what_another_has", "--variant", str(bits), "--rounds", door.rounds(50, 1000))
+            server.expect_no_leak("ioasid_space")
+
+
+def quotas(door):
+    """a quota for each process"""
+    for quota in (3, 40):
+        with Server(door, options=[f"--pasid-quota={quota}"]) as server:
+            print(f"    {quota} for each:")
+            server.client("ioasid_space", "quota_of_a_process", "failures_are_not_charged", "quota_and_fork",
+                          "quota_of_threads", "ends_in_every_state" if quota > 20 else "quota_of_threads",
+                          "--variant", str(quota), "--rounds", door.rounds(20, 300))
+            server.expect_no_leak("quotas")
