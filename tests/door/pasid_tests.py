@@ -38,3 +38,29 @@ def quotas(door):
                           "quota_of_threads", "ends_in_every_state" if quota > 20 else "quota_of_threads",
                           "--variant", str(quota), "--rounds", door.rounds(20, 300))
             server.expect_no_leak("quotas")
+
+
+DMAX = ["--device", "dmax"]
+
+
+def attached(door):
+    """PASIDs that are attached to page tables of an iommufd"""
+    with Server(door, options=DMAX) as server:
+        server.client("ioasid_attach", "--rounds", door.rounds(20, 500))
+        server.expect_no_leak("ioasid_attach")
+
+
+def bind(door):
+    """address spaces of processes that are bound to a container, by both types of IOMMU"""
+    with Server(door, options=[*DMAX, *DMAX, "--device", "ioat"]) as server:
+        for variant, way in enumerate(("type 1", "type 1 version 2")):
+            print(f"    {way}:")
+            server.client("bind", "--variant", str(variant), "--rounds", door.rounds(20, 500))
+            server.expect_no_leak("bind")
+
+
+def bind_rights(door):
+    """who may bind whose address space"""
+    with Server(door, options=DMAX) as server:
+        server.client("bind_rights")
+        server.expect_no_leak("bind_rights")

@@ -69,6 +69,7 @@ static long open_cdev(struct rig *rig)
 	if (rig->device < 0)
 		return rig->device;
 	rc = door_ioctl(rig->device, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	rig->device_id = bind.out_devid;
 	return rc < 0 ? rc : door_ioctl(rig->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
 }
 

@@ -79,7 +79,8 @@ struct rig {
 	int container; /* or iommufd */
 	int group;
 	int device;
-	uint32_t ioas; /* of an iommufd */
+	uint32_t ioas;      /* of an iommufd */
+	uint32_t device_id; /* CDEV: the device's */
 	uint64_t config;
 	volatile uint8_t *bar; /* the first page of BAR 0 */
 };
