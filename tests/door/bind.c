@@ -162,7 +162,7 @@ static void bad_pointers(struct test *t)
 	if (!open_device(t, &a))
 		return;
 	end += PAGE;
-	munmap(end, PAGE);
+	mprotect(end, PAGE, PROT_NONE);
 	for (int i = 0; i < 2; i++) {
 		uint32_t head[2] = {sizeof(good), BIND_PROCESS};
 

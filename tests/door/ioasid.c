@@ -16,12 +16,12 @@ static long call(int fd, unsigned long cmd, void *arg)
 	return ERR(ioctl(fd, cmd, arg));
 }
 
-/* A page, and after it nothing. */
+/* A page, and after it one that nobody may access. */
 static uint8_t *page_at_the_end(void)
 {
 	uint8_t *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p == MAP_FAILED || munmap(p + PAGE, PAGE))
+	if (p == MAP_FAILED || mprotect(p + PAGE, PAGE, PROT_NONE))
 		abort();
 	return p;
 }

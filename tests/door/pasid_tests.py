@@ -64,3 +64,17 @@ def bind_rights(door):
     with Server(door, options=DMAX) as server:
         server.client("bind_rights")
         server.expect_no_leak("bind_rights")
+
+
+def sva(door):
+    """a device that uses a process's own addresses"""
+    with Server(door, options=[*DMAX, *DMAX]) as server:
+        server.client("sva", "--rounds", door.rounds(20, 1000))
+        server.expect_no_leak("sva")
+
+
+def sva_ends(door):
+    """exit, exec, fork, munmap and UNBIND while a device is at work with a process's own addresses"""
+    with Server(door, options=DMAX) as server:
+        server.client("sva_ends", "--rounds", door.rounds(20, 1000))
+        server.expect_no_leak("sva_ends")
