@@ -281,8 +281,7 @@ static void closed_while_attached(struct test *t)
 	SAME(t, attach(pasid, 0), 0);
 	SAME(t, ioasid_free(fd, (long)pasid), 0);
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), -ENOSPC);
-	close(peer.socket);
-	SAME(t, wait_for(peer.pid), 0);
+	SAME(t, peer_end(&peer), 0);
 	close_bench();
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), (long)pasid);
 }

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+enum { THE_END = 0x7fffffff };
+
 struct question {
 	uint64_t op, a, b;
 };
@@ -12,7 +14,8 @@ void peer_be(int socket, peer_serve *serve)
 {
 	struct question q;
 
-	while (recv(socket, &q, sizeof(q), 0) == sizeof(q)) {
+	/* Others may have the other end as well, by fork: that nobody asks any more is said. */
+	while (recv(socket, &q, sizeof(q), 0) == sizeof(q) && q.op != THE_END) {
 		long answer = serve(socket, (unsigned)q.op, q.a, q.b);
 
 		if (send(socket, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
@@ -60,6 +63,7 @@ long peer_ask(const struct peer *peer, unsigned op, uint64_t a, uint64_t b)
 
 int peer_end(struct peer *peer)
 {
+	peer_tell(peer, THE_END, 0, 0);
 	close(peer->socket);
 	peer->socket = -1;
 	return wait_for(peer->pid);

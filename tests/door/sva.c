@@ -6,6 +6,7 @@
 #include "accel.h"
 #include "peer.h"
 
+#include <alloca.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -439,7 +440,7 @@ static void partly_done(struct test *t)
 
 static __attribute__((noinline)) uint64_t grow_stack(size_t n)
 {
-	volatile uint8_t deep[n];
+	volatile uint8_t *deep = alloca(n);
 
 	for (size_t i = 0; i < n; i += PAGE)
 		deep[i] = 1;
