@@ -118,6 +118,7 @@ static void exhausted_by_two(struct test *t)
 {
 	uint64_t last = last_of(t);
 	uint64_t half = last / 2;
+	uint64_t enough = last < 5000 ? last : 5000;
 	struct peer a = peer_with_file(t);
 	struct peer b = peer_with_file(t);
 
@@ -145,7 +146,9 @@ static void exhausted_by_two(struct test *t)
 	SAME(t, peer_ask(&b, ALLOC, 0, 0), -ENOSPC);
 	/* And by the end of a process. */
 	SAME(t, peer_kill(&a), -SIGKILL);
-	SAME(t, peer_ask(&b, ALLOC_MANY, last + 1, 0), last);
+	SAME(t, peer_ask(&b, ALLOC_IN, last, last), last);
+	SAME(t, peer_ask(&b, FREE, last, 0), 0);
+	SAME(t, peer_ask(&b, ALLOC_MANY, enough, 0), enough);
 	SAME(t, peer_end(&b), 0);
 	a = peer_with_file(t);
 	SAME(t, peer_ask(&a, ALLOC, 0, 0), 1);
