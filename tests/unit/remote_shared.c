@@ -218,7 +218,7 @@ static void start(struct other *o, bool supervised)
 	o->remote = remote_mm_new(&o->s, o->pid);
 	remote_mm_open(o->remote, o->pid);
 	if (supervised)
-		remote_mm_supervise(o->remote, false);
+		remote_mm_supervise(o->remote);
 	o->mm = remote_mm_base(o->remote);
 }
 
@@ -376,7 +376,7 @@ static void expect_gone(struct other *o)
 static void exec(struct other *o, bool told)
 {
 	if (told)
-		remote_mm_exec(o->remote);
+		remote_mm_expect_end(o->remote);
 	tell(o, 'e');
 }
 
