@@ -2,6 +2,8 @@
 /* What the state is, asked by calls that leave it as it is. */
 #include "world.h"
 
+#include "abi/ioasid.h"
+
 #include <string.h>
 
 /* Pages from APERTURE on at which something may be mapped, and pages of the memory that may be pinned. */
@@ -172,6 +174,18 @@ static void print_device(struct world *w, struct print *print)
 	}
 }
 
+static void print_pasids(struct world *w, struct print *print)
+{
+	struct ioasid_alloc_request request = {.argsz = sizeof(request), .range = {1, 100}};
+	int32_t id;
+
+	if (w->ioasid < 0)
+		return;
+	id = (int32_t)world_ioctl(w, w->ioasid, IOASID_REQUEST_ALLOC, &request);
+	add(print, "the next PASID", (uint64_t)id);
+	add(print, "whether that can be freed", (uint64_t)world_ioctl(w, w->ioasid, IOASID_REQUEST_FREE, &id));
+}
+
 void world_print(struct world *w, struct print *print)
 {
 	print->count = 0;
@@ -181,6 +195,7 @@ void world_print(struct world *w, struct print *print)
 	print_pins(w, print);
 	print_hwpt(w, print);
 	print_device(w, print);
+	print_pasids(w, print);
 	if (w->fault_fd >= 0)
 		add(print, "what a fault queue's poll says", (uint64_t)world_poll(w, w->fault_fd));
 	if (w->veventq_fd >= 0)

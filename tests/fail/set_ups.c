@@ -59,3 +59,4 @@ SET_UP(registers_mapped, with_group, with_container, with_group_device, with_reg
 SET_UP(cdev, with_ioas, with_map, with_cdev)
 SET_UP(cdev_bound, with_ioas, with_map, with_cdev, with_cdev_bound)
 SET_UP(cdev_attached, with_ioas, with_map, with_cdev, with_cdev_bound, with_cdev_attached)
+SET_UP(pasids, with_pasids)

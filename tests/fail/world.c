@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "world.h"
 
+#include "abi/ioasid.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@ void world_new(struct world *w)
 
 	memset(w, 0, sizeof(*w));
 	w->access = w->fault_fd = w->veventq_fd = w->dmabuf = -1;
-	w->group = w->device = w->second_device = w->eventfd = -1;
+	w->group = w->device = w->second_device = w->eventfd = w->ioasid = -1;
 	w->memory = mmap(NULL, PAGES * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	w->memfd = memfd_create("memory", MFD_CLOEXEC);
 	if (w->memory == MAP_FAILED || w->memfd < 0 || ftruncate(w->memfd, PAGES * PAGE)) {
@@ -52,8 +54,8 @@ void world_new(struct world *w)
 
 void world_free(struct world *w)
 {
-	const int fds[] = {w->fault_fd, w->veventq_fd,    w->access, w->dmabuf,
-			   w->device,   w->second_device, w->group,  w->fd};
+	const int fds[] = {w->fault_fd,      w->veventq_fd, w->access, w->dmabuf, w->device,
+			   w->second_device, w->group,      w->fd,     w->ioasid};
 
 	if (w->region)
 		munmap(w->region, 2 * PAGE);
@@ -65,6 +67,16 @@ void world_free(struct world *w)
 	way_end(w);
 	munmap(w->memory, PAGES * PAGE);
 	close(w->memfd);
+}
+
+void with_pasids(struct world *w)
+{
+	struct ioasid_alloc_request request = {.argsz = sizeof(request), .range = {1, 100}};
+
+	w->ioasid = (int)world_open(w, "/dev/ioasid", O_RDWR);
+	must(w->ioasid, "/dev/ioasid");
+	for (int i = 0; i < 2; i++)
+		must(world_ioctl(w, w->ioasid, IOASID_REQUEST_ALLOC, &request), "IOASID_REQUEST_ALLOC");
 }
 
 void with_ioas(struct world *w)

@@ -25,6 +25,7 @@ struct world {
 	uint32_t nested, viommu, vdevice, fault, veventq, hw_queue, pin;
 	int fault_fd, veventq_fd, access, dmabuf;
 	int group, device, second_device, eventfd;
+	int ioasid;
 	uint64_t region_offset; /* of the vIOMMU, two pages */
 	void *region;           /* where it, or two pages of a device, are mapped, or NULL */
 };
@@ -71,6 +72,7 @@ void world_print(struct world *w, struct print *print);
 
 /* Steps of set-ups; each ends the program where it fails. */
 void with_ioas(struct world *w);
+void with_pasids(struct world *w);     /* 1 and 2 of /dev/ioasid */
 void with_other_ioas(struct world *w); /* without a page table */
 void with_map(struct world *w);        /* two pages at APERTURE */
 void with_map_file(struct world *w);   /* two pages at APERTURE + 16 pages */
