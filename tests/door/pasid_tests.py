@@ -19,6 +19,13 @@ def owners(door):
         server.expect_no_leak("ioasid_owner")
 
 
+def memory(door):
+    """which memory is a process's, through execve, and where several have one"""
+    with Server(door) as server:
+        server.client("ioasid_memory", "--rounds", door.rounds(20, 500))
+        server.expect_no_leak("ioasid_memory")
+
+
 def space(door):
     """the whole space among processes that exhaust it, free it, and end in every state"""
     for bits in (8, 20) if door.long else (8,):
