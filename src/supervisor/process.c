@@ -261,7 +261,8 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) != 0;
 }
 
-/* With the lock. A program that is not ours executes another one without being told of: its end is looked for. */
+/* With the lock. A program that is not ours executes another one without being noticed: so it is looked now and then
+ * whether it has. */
 static int open_mm(struct supervisor *s, struct process *p, int alive)
 {
 	struct remote_mm *mm = p->mm;
@@ -276,11 +277,12 @@ static int open_mm(struct supervisor *s, struct process *p, int alive)
 	}
 	if (!remote_mm_opened(mm)) {
 		remote_mm_open(mm, p->pid);
-		if (!remote_mm_opened(mm))
-			return -ENFILE;
+		/* Until it makes a call itself. */
 		remote_mm_expect_end(mm);
 		p->exec_tried = true;
 	}
+	if (!remote_mm_opened(mm))
+		return -ENFILE;
 	if (has_ended(alive))
 		return -ESRCH;
 	if (!remote_mm_gone(mm))
