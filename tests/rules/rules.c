@@ -11,6 +11,7 @@
 
 enum {
 	SCRATCH_PAGES = 4,
+	DEVICES_MAX = 8,
 };
 
 /* Far from both ends of the address space, so that an argument of 4 GiB lies in it. */
@@ -69,8 +70,9 @@ struct options {
 	enum transport_kind kind;
 	bool selftest, list;
 	uint64_t quota;
-	const char *device[2]; /* ended by NULL */
-	char **names;          /* the cases to run; all where there is none */
+	const char *device[DEVICES_MAX + 1]; /* ended by NULL */
+	int devices;
+	char **names; /* the cases to run; all where there is none */
 	int count;
 };
 
@@ -86,8 +88,8 @@ static int options_parse(struct options *o, int argc, char **argv)
 			o->kind = TRANSPORT_SYSCALLS;
 		else if (!strcmp(argv[i], "--selftest"))
 			o->selftest = true;
-		else if (!strcmp(argv[i], "--device") && i + 1 < argc)
-			o->device[0] = argv[++i];
+		else if (!strcmp(argv[i], "--device") && i + 1 < argc && o->devices < DEVICES_MAX)
+			o->device[o->devices++] = argv[++i];
 		else if (!strcmp(argv[i], "--quota") && i + 1 < argc)
 			o->quota = strtoull(argv[++i], NULL, 10);
 		else if (!strcmp(argv[i], "--list"))

@@ -7,7 +7,7 @@
  *	rules_map --list           the cases, with their rules, without running them
  *	rules_map NAME...          only these cases
  *	--selftest                 the system has IOMMU_TEST_CMD
- *	--device DEVICE            the library has this device
+ *	--device DEVICE            the library has this device; may be given again
  *	--quota N                  a process may have N PASIDs of /dev/ioasid
  */
 #ifndef IOMMUSE_TESTS_RULES_H
