@@ -73,7 +73,7 @@ static int attempt(struct rules *t, const struct command *c, void *arg)
 
 static bool is_container_command(unsigned nr)
 {
-	return (nr >= 0x64 && nr <= 0x66) || (nr >= 0x70 && nr <= 0x72);
+	return (nr >= 0x64 && nr <= 0x66) || (nr >= 0x70 && nr <= 0x72) || nr == 0x7a || nr == 0x7b;
 }
 
 static void numbers_below_0x80_are_enotty_and_the_pointer_is_not_touched(struct rules *t)
