@@ -209,13 +209,25 @@ static const struct file_ops ioasid_ops = {
 	.release = ioasid_release,
 };
 
-/* With the lock held. */
-static bool has_one_open(const struct ioasid_users *users, struct mm *mm)
+/* What an address space has open; NULL: nothing. With the lock held. */
+static const struct ioasid_user *find_user(const struct ioasid_users *users, struct mm *mm)
 {
 	for (const struct ioasid_user *user = users->first; user; user = user->next)
 		if (!mm_is_gone(user->mm) && mm_same(user->mm, mm))
-			return true;
-	return false;
+			return user;
+	return NULL;
+}
+
+uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm)
+{
+	const struct ioasid_user *user;
+	uint64_t token;
+
+	pthread_mutex_lock(&users->lock);
+	user = find_user(users, mm);
+	token = user ? user->mm->serial : mm->serial;
+	pthread_mutex_unlock(&users->lock);
+	return token;
 }
 
 /* With the lock held. */
@@ -223,7 +235,7 @@ static int enter(struct ioasid_users *users, struct ioasid_user *user)
 {
 	int rc;
 
-	if (has_one_open(users, user->mm))
+	if (find_user(users, user->mm))
 		return -EBUSY;
 	rc = ioasid_set_new(users->space, user->mm->serial, users->quota, IOASID_SET_MM, &user->set);
 	if (rc)

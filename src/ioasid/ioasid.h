@@ -15,6 +15,7 @@ struct event_stream;
 struct file;
 struct ioasid_space;
 struct ioasid_user;
+struct mm;
 
 /* What all files of a system share; must outlive them. */
 struct ioasid_users {
@@ -29,6 +30,10 @@ struct ioasid_users {
 /* Returns 0 and a file with one reference; -EBUSY: the client's address space has one open; -EINVAL: it has none;
  * -ENOMEM. */
 int ioasid_open(struct ioasid_users *users, struct client *client, struct file **file);
+
+/* The token of the set that PASIDs of an address space are in: also where another process that lives in it has opened
+ * the file. */
+uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm);
 
 /* What is told of a process that has it open. */
 struct ioasid_usage {

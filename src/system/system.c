@@ -134,6 +134,7 @@ int system_new(const struct system_config *config, struct system **system)
 		goto out_free_selftest;
 	vfio_init(&s->vfio, &s->iommufd);
 	s->vfio.ioasids = s->ioasids;
+	s->vfio.ioasid_users = &s->ioasid_users;
 	rc = mm_pasids_new(s->ioasids, &s->vfio.mm_pasids);
 	if (!rc)
 		rc = add_devices(s, config);

@@ -4,6 +4,7 @@
  * is closed the group cannot be opened.
  */
 #include "abi/vfio.h"
+#include "ioasid/ioasid.h"
 #include "iommufd/ctx.h"
 #include "iommufd/device.h"
 #include "iommufd/dispatch.h"
@@ -170,13 +171,13 @@ void cdev_release_pasids(struct device_file *file)
 	range_map_clear(&file->held);
 }
 
-/* mm: the caller's serial. A PASID that is held once is not held again, also where it was freed since. Stores whether
- * it is held only now. */
-static int hold_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, bool *now)
+/* token: of the caller's set. A PASID that is held once is not held again, also where it was freed since. Stores
+ * whether it is held only now. */
+static int hold_pasid(struct device_file *file, uint64_t token, uint32_t pasid, bool *now)
 {
 	struct ioasid_space *ioasids = file->device->vfio->ioasids;
 	const bool before = is_held(file, pasid);
-	int rc = ioasids ? ioasid_bind(ioasids, mm, pasid, now) : 0;
+	int rc = ioasids ? ioasid_bind(ioasids, token, pasid, now) : 0;
 
 	if (rc == -EBUSY && before)
 		return 0;
@@ -190,8 +191,13 @@ static int hold_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, boo
 	return rc;
 }
 
+static uint64_t token_of(const struct vfio *vfio, struct mm *mm)
+{
+	return vfio->ioasid_users ? ioasid_token(vfio->ioasid_users, mm) : mm->serial;
+}
+
 /* A PASID is of the part of the numbers that Linux has room for, and none of the device's own DMA. */
-static int attach_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, uint32_t *pt_id)
+static int attach_pasid(struct device_file *file, uint64_t token, uint32_t pasid, uint32_t *pt_id)
 {
 	struct device *device = file->iommufd;
 	bool held = false;
@@ -201,7 +207,7 @@ static int attach_pasid(struct device_file *file, uint64_t mm, uint32_t pasid, u
 		return -ENOSPC;
 	if (pasid == NO_PASID)
 		return -EINVAL;
-	rc = hold_pasid(file, mm, pasid, &held);
+	rc = hold_pasid(file, token, pasid, &held);
 	if (rc)
 		return rc;
 	rc = device_hwpt(device, pasid) ? device_replace(device, pasid, pt_id) : device_attach(device, pasid, pt_id);
@@ -215,7 +221,7 @@ int cdev_attach(struct device_file *file, struct client *client, uaddr_t arg)
 	const size_t min = offsetof(struct vfio_device_attach_iommufd_pt, pasid);
 	struct vfio_device *device = file->device;
 	struct vfio_device_attach_iommufd_pt attach;
-	uint64_t mm = 0;
+	uint64_t token = 0;
 	int rc;
 
 	if (client_copy_in(client, &attach, arg, min))
@@ -227,11 +233,11 @@ int cdev_attach(struct device_file *file, struct client *client, uaddr_t arg)
 			return -EINVAL;
 		if (client_copy_in(client, &attach.pasid, uaddr_add(arg, min), sizeof(attach.pasid)))
 			return -EFAULT;
-		mm = client->ops->mm(client)->serial;
+		token = token_of(device->vfio, client->ops->mm(client));
 	}
 	pthread_mutex_lock(&device->lock);
 	if (attach.flags & VFIO_DEVICE_ATTACH_PASID)
-		rc = attach_pasid(file, mm, attach.pasid, &attach.pt_id);
+		rc = attach_pasid(file, token, attach.pasid, &attach.pt_id);
 	else if (device_hwpt(file->iommufd, NO_PASID))
 		rc = device_replace(file->iommufd, NO_PASID, &attach.pt_id);
 	else

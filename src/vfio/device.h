@@ -35,6 +35,7 @@ struct file_region;
 struct group_file;
 struct ioeventfds;
 struct ioasid_space;
+struct ioasid_users;
 struct iommufd_config;
 struct mm_pasids;
 struct vfio_device;
@@ -105,7 +106,8 @@ struct vfio {
 	unsigned device_count;
 	struct pci_window window; /* addresses of their BARs */
 	struct ioasid_space *ioasids;
-	struct mm_pasids *mm_pasids; /* bond.h */
+	struct ioasid_users *ioasid_users; /* NULL: without /dev/ioasid */
+	struct mm_pasids *mm_pasids;       /* bond.h */
 };
 
 void vfio_init(struct vfio *vfio, struct iommufd_config *config);

@@ -187,7 +187,10 @@ static void shared_memory_is_one_process(void)
 	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), -EBUSY);
 	CHECK_EQ(any(file, &b), 1);
 	CHECK_EQ(release(file, &b, 1), 0);
+	CHECK_EQ(ioasid_token(&w.users, &a.mm), 1);
+	CHECK_EQ(ioasid_token(&w.users, &b.mm), 1);
 	close_file(file);
+	CHECK_EQ(ioasid_token(&w.users, &b.mm), 2);
 	CHECK_EQ(ioasid_open(&w.users, &b.client, &file), 0);
 	CHECK_EQ(ioasid_open(&w.users, &a.client, &other), -EBUSY);
 	close_file(file);
