@@ -2,6 +2,7 @@
 /* What a client does with a descriptor. */
 #include "supervisor/calls.h"
 
+#include "abi/ioasid.h"
 #include "abi/vfio.h"
 #include "client/file.h"
 #include "supervisor/exec.h"
@@ -83,6 +84,8 @@ int64_t call_ioctl(struct call *call)
 		return -ENOTTY;
 	if (is_exclusive(call, cmd))
 		calls_settle(call->supervisor);
+	if (cmd == IOASID_REQUEST_ALLOC)
+		standins_settle_pasids(call->supervisor);
 	return call->file->ops->ioctl(call->file, &call->client, cmd, call->n.args[2]);
 }
 

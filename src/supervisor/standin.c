@@ -47,7 +47,8 @@
 #define STALE_MS      100
 #define TESTS_MAX     16 /* of one that is not fresh any more: then it is open, and its next close brings a hint */
 #define TESTS_AT_ONCE 64
-#define PATIENCE_S    1 /* for what is being dropped */
+#define PATIENCE_MS   1000 /* for what is being dropped */
+#define PASIDS_MS     200
 
 struct standins {
 	struct watch watch; /* of inotify */
@@ -61,6 +62,7 @@ struct standins {
 	uint64_t stale_test_ns; /* when stale ones are tested next */
 	struct standin *closed;
 	struct standin *_Atomic dropping; /* taken, not dropped yet; changed under the lock */
+	uint64_t taken;                   /* how many ever */
 	pthread_cond_t dropped;
 	pthread_cond_t given; /* a file is not FILE_BEING_GIVEN any more */
 };
@@ -335,6 +337,7 @@ struct standin *standins_take_closed(struct supervisor *s)
 
 	t->closed = NULL;
 	for (struct standin *e = list; e; e = e->next_closed) {
+		e->taken = ++t->taken;
 		e->next_dropping = t->dropping;
 		t->dropping = e;
 	}
@@ -719,6 +722,13 @@ void standins_drop(struct supervisor *s, struct standin *list)
 	}
 }
 
+static struct timespec time_in(unsigned ms)
+{
+	const uint64_t ns = now_ns() + ms * UINT64_C(1000000);
+
+	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+}
+
 static bool is_dropping(const struct standins *t, pid_t opener)
 {
 	for (const struct standin *e = t->dropping; e; e = e->next_dropping)
@@ -734,11 +744,38 @@ void standins_settle(struct supervisor *s, pid_t opener)
 
 	if (!t->dropping)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += PATIENCE_S;
+	end = time_in(PATIENCE_MS);
 	supervisor_lock(s);
 	while (is_dropping(t, opener))
 		if (pthread_cond_timedwait(&t->dropped, &s->lock, &end))
 			break;
+	supervisor_unlock(s);
+}
+
+static bool is_to_be_awaited(const struct standins *t, uint64_t taken)
+{
+	const struct standin *e = t->dropping;
+
+	while (e && (e->awaited || e->taken > taken))
+		e = e->next_dropping;
+	return e;
+}
+
+void standins_settle_pasids(struct supervisor *s)
+{
+	struct standins *t = s->standins;
+	struct timespec end;
+	uint64_t taken;
+
+	if (!t->dropping)
+		return;
+	end = time_in(PASIDS_MS);
+	supervisor_lock(s);
+	taken = t->taken;
+	while (is_to_be_awaited(t, taken))
+		if (pthread_cond_timedwait(&t->dropped, &s->lock, &end))
+			break;
+	for (struct standin *e = t->dropping; e; e = e->next_dropping)
+		e->awaited |= e->taken <= taken;
 	supervisor_unlock(s);
 }

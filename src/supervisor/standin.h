@@ -29,6 +29,8 @@ struct standin {
 	int inotify;         /* watch descriptor, or -1 for an event queue */
 	struct queue *queue; /* NULL: not an event queue */
 	bool published;
+	bool awaited;   /* by who asked for PASIDs, and not to be again */
+	uint64_t taken; /* in the order in which they were taken */
 	/* Where a description of it was closed, perhaps the last, the list of suspects that it is in. */
 	struct suspects *suspect;
 	TAILQ_ENTRY(standin) suspects;
@@ -97,6 +99,10 @@ void standins_drop(struct supervisor *s, struct standin *list);
  * the lock.
  */
 void standins_settle(struct supervisor *s, pid_t opener);
+
+/* The same for what anybody had closed by now, before PASIDs are given out that it may have used; for each a while
+ * once, as it may last for ever. Without the lock. */
+void standins_settle_pasids(struct supervisor *s);
 
 /* Tests some of those that may have been closed by now. Under the lock. */
 void standins_test_suspects(struct supervisor *s);
