@@ -12,7 +12,8 @@ struct ioasid_space;
 
 /* Both are called with the space's lock held. */
 struct ioasid_allocator {
-	/* One in [min, max]; IOASID_INVALID: none. One that is 0, out of range or in use is given back at once. */
+	/* One in [min, max]; IOASID_INVALID: none. One that is out of range is given back at once; one that is in use
+	 * already counts as none. */
 	uint32_t (*alloc)(uint32_t min, uint32_t max, void *opaque);
 	void (*free)(uint32_t id, void *opaque);
 	void *opaque;

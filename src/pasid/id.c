@@ -64,9 +64,10 @@ static int choose(struct ioasid_space *space, uint32_t min, uint32_t max, uint32
 	*id = from->alloc(min, max, from->opaque);
 	if (*id == IOASID_INVALID)
 		return -ENOSPC;
-	if (*id >= min && *id <= max && !id_map_taken(&space->taken, *id))
+	if (*id < min || *id > max)
+		from->free(*id, from->opaque);
+	else if (!id_map_taken(&space->taken, *id))
 		return 0;
-	from->free(*id, from->opaque);
 	return -ENOSPC;
 }
 

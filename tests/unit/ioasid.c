@@ -1,420 +1,561 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Files of /dev/ioasid and whose they are: processes that end, devices that go on, cgroups, and threads at once. */
-#include "check.h"
-#include "fake_client.h"
-
-#include "abi/ioasid.h"
-#include "client/mm.h"
-#include "ioasid/ioasid.h"
-#include "pasid/cgroup.h"
+/* PASIDs and their sets: what sections F.2 and F.3 of the interface promise, and what F.5 says went wrong. */
 #include "pasid/ioasid.h"
 
-#include <limits.h>
-#include <stdio.h>
+#include "ioasid_world.h"
 
-#define THREADS 4
+/* The space. */
 
-struct world {
-	struct ioasid_users users;
-	_Atomic uint64_t serial;
-};
-
-static void world_init(struct world *w, unsigned bits, uint64_t quota)
+static void a_space_has_1_to_20_bits(void)
 {
-	memset(w, 0, sizeof(*w));
-	CHECK_EQ(ioasid_space_new(bits, &w->users.space), 0);
-	w->users.quota = quota;
-	w->users.file_serial = &w->serial;
-	pthread_mutex_init(&w->users.lock, NULL);
-}
+	struct ioasid_space *space;
 
-static void world_fini(struct world *w)
-{
-	CHECK(!w->users.first);
-	ioasid_space_free(w->users.space);
-	pthread_mutex_destroy(&w->users.lock);
-}
+	CHECK_EQ(ioasid_space_new(0, &space), -EINVAL);
+	CHECK_EQ(ioasid_space_new(21, &space), -EINVAL);
+	for (unsigned bits = 1; bits <= 20; bits++) {
+		struct ioasid_set *set;
 
-/* A process; the same memory has the same number. */
-static bool same_pid(struct mm *a, struct mm *b)
-{
-	return a->pid == b->pid;
-}
-
-static const struct mm_ops process_mm_ops = {.release = fake_mm_release, .same = same_pid};
-
-static void process(struct fake *p, uint64_t serial, pid_t pid)
-{
-	fake_init(p);
-	p->mm.ops = &process_mm_ops;
-	p->mm.serial = serial;
-	p->mm.pid = pid;
-	pthread_mutex_init(&p->mm.watch_lock, NULL);
-}
-
-static long alloc(struct file *file, struct fake *p, uint32_t min, uint32_t max)
-{
-	struct ioasid_alloc_request request = {.argsz = sizeof(request), .range = {min, max}};
-
-	memcpy(p->memory, &request, sizeof(request));
-	return file->ops->ioctl(file, &p->client, IOASID_REQUEST_ALLOC, fake_at(p, 0));
-}
-
-static long any(struct file *file, struct fake *p)
-{
-	return alloc(file, p, 1, INT_MAX);
-}
-
-static long release(struct file *file, struct fake *p, int id)
-{
-	memcpy(p->memory, &id, sizeof(id));
-	return file->ops->ioctl(file, &p->client, IOASID_REQUEST_FREE, fake_at(p, 0));
-}
-
-static long info(struct file *file, struct fake *p)
-{
-	struct ioasid_info about = {.argsz = sizeof(about)};
-
-	memcpy(p->memory, &about, sizeof(about));
-	return file->ops->ioctl(file, &p->client, IOASID_GET_INFO, fake_at(p, 0));
-}
-
-static void close_file(struct file *file)
-{
-	file->ops->closed(file);
-	file_put(file);
-}
-
-static void end_closes_what_the_process_had(void)
-{
-	struct fake a, b;
-	struct file *file, *other;
-	struct world w;
-
-	world_init(&w, 4, UINT64_MAX);
-	process(&a, 1, 10);
-	process(&b, 2, 11);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &other), -EBUSY);
-	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), 0);
-	CHECK_EQ(any(file, &a), 1);
-	CHECK_EQ(any(other, &b), 2);
-	CHECK_EQ(any(file, &b), -EPERM);
-	CHECK_EQ(release(file, &b, 2), -EPERM);
-	CHECK_EQ(release(other, &b, 1), -EACCES);
-	CHECK_EQ(info(file, &b), 0);
-	mm_announce_gone(&a.mm);
-	CHECK_EQ(any(other, &b), 1);
-	/* Calls that were on their way. */
-	CHECK_EQ(any(file, &a), -EPERM);
-	CHECK_EQ(release(file, &a, 1), -EPERM);
-	CHECK_EQ(info(file, &a), 0);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &(struct file *){NULL}), -EINVAL);
-	close_file(file);
-	CHECK_EQ(any(other, &b), 3);
-	close_file(other);
-	CHECK_EQ(a.mm.refs, 1);
-	CHECK_EQ(b.mm.refs, 1);
-	world_fini(&w);
-}
-
-/* What holds the file is not what holds the PASIDs. */
-static void closed_file_that_is_held_is_no_obstacle(void)
-{
-	struct file *file, *again;
-	struct fake a;
-	struct world w;
-
-	world_init(&w, 4, UINT64_MAX);
-	process(&a, 1, 10);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	CHECK_EQ(any(file, &a), 1);
-	file_get(file);
-	close_file(file);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &again), 0);
-	CHECK(again->serial != file->serial);
-	CHECK_EQ(any(again, &a), 1);
-	CHECK_EQ(any(file, &a), -EPERM);
-	file_put(file);
-	CHECK_EQ(any(again, &a), 2);
-	close_file(again);
-	world_fini(&w);
-}
-
-/* F.5-14: the next file has a set of its own, and nobody gets what a device still uses. */
-static void device_goes_on_with_a_pasid(void)
-{
-	struct file *file;
-	bool held = false;
-	struct fake a;
-	struct world w;
-
-	world_init(&w, 4, UINT64_MAX);
-	process(&a, 1, 10);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	CHECK_EQ(any(file, &a), 1);
-	CHECK_EQ(any(file, &a), 2);
-	CHECK_EQ(ioasid_bind(w.users.space, 1, 1, &held), 0);
-	CHECK(held);
-	CHECK_EQ(release(file, &a, 1), 0);
-	CHECK_EQ(release(file, &a, 1), 0);
-	CHECK_EQ(alloc(file, &a, 1, 1), -ENOSPC);
-	CHECK_EQ(ioasid_bind(w.users.space, 1, 2, &held), 0);
-	close_file(file);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	CHECK_EQ(any(file, &a), 3);
-	/* The close has freed it. */
-	CHECK_EQ(release(file, &a, 2), 0);
-	ioasid_unbind(w.users.space, 2);
-	CHECK_EQ(any(file, &a), 2);
-	mm_announce_gone(&a.mm);
-	close_file(file);
-	ioasid_unbind(w.users.space, 1);
-	world_fini(&w);
-}
-
-/* A process that lives in another one's memory is no other. */
-static void shared_memory_is_one_process(void)
-{
-	struct file *file, *other;
-	struct fake a, b;
-	struct world w;
-
-	world_init(&w, 4, UINT64_MAX);
-	process(&a, 1, 10);
-	process(&b, 2, 10);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), -EBUSY);
-	CHECK_EQ(any(file, &b), 1);
-	CHECK_EQ(release(file, &b, 1), 0);
-	CHECK_EQ(ioasid_token(&w.users, &a.mm), 1);
-	CHECK_EQ(ioasid_token(&w.users, &b.mm), 1);
-	close_file(file);
-	CHECK_EQ(ioasid_token(&w.users, &b.mm), 2);
-	CHECK_EQ(ioasid_open(&w.users, &b.client, &file), 0);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &other), -EBUSY);
-	close_file(file);
-	world_fini(&w);
-}
-
-static void usage_is_told(void)
-{
-	struct ioasid_usage usage[4];
-	struct file *file, *other;
-	struct fake a, b;
-	struct world w;
-
-	world_init(&w, 10, 3);
-	process(&a, 1, 10);
-	process(&b, 2, 11);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 4), 0);
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	for (int i = 1; i <= 3; i++)
-		CHECK_EQ(any(file, &a), i);
-	CHECK_EQ(any(file, &a), -EAGAIN);
-	CHECK_EQ(any(file, &a), -EAGAIN);
-	CHECK_EQ(ioasid_usages(&w.users, NULL, 0), 1);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 4), 1);
-	CHECK_EQ(usage[0].pid, 10);
-	CHECK_EQ(usage[0].current, 3);
-	CHECK_EQ(usage[0].max, 3);
-	CHECK_EQ(usage[0].refused, 2);
-	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), 0);
-	CHECK_EQ(any(other, &b), 4);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 1), 2);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 4), 2);
-	mm_announce_gone(&a.mm);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 4), 1);
-	CHECK_EQ(usage[0].pid, 11);
-	CHECK_EQ(usage[0].current, 1);
-	close_file(other);
-	CHECK_EQ(ioasid_usages(&w.users, usage, 4), 0);
-	close_file(file);
-	world_fini(&w);
-}
-
-static unsigned asked;
-static const char *cgroup_path;
-
-static int tell_cgroup(struct client *client, char *path, size_t room)
-{
-	(void)client;
-	asked++;
-	if (!cgroup_path)
-		return -ENOENT;
-	snprintf(path, room, "%s", cgroup_path);
-	return 0;
-}
-
-static void cgroup_is_charged(void)
-{
-	struct client_ops ops = fake_ops;
-	struct file *file;
-	struct world w;
-	struct fake a;
-
-	ops.cgroup = tell_cgroup;
-	world_init(&w, 4, UINT64_MAX);
-	process(&a, 1, 10);
-	a.client.ops = &ops;
-	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
-	cgroup_path = "/a/b/c";
-	CHECK_EQ(any(file, &a), 1);
-	CHECK_EQ(asked, 0);
-	CHECK_EQ(release(file, &a, 1), 0);
-	CHECK_EQ(ioasid_cgroup_add(w.users.space, "/a/b", 2), 0);
-	CHECK_EQ(any(file, &a), 1);
-	CHECK_EQ(asked, 1);
-	/* What is charged to a cgroup is its own when the process has moved. */
-	cgroup_path = "/elsewhere";
-	CHECK_EQ(any(file, &a), 2);
-	cgroup_path = "/a/b";
-	CHECK_EQ(any(file, &a), 3);
-	CHECK_EQ(any(file, &a), -EAGAIN);
-	CHECK_EQ(release(file, &a, 2), 0);
-	CHECK_EQ(any(file, &a), -EAGAIN);
-	/* One that cannot be told has no quota, and who has none is not asked. */
-	cgroup_path = NULL;
-	CHECK_EQ(any(file, &a), 2);
-	ops.cgroup = NULL;
-	CHECK_EQ(any(file, &a), 4);
-	CHECK_EQ(ioasid_cgroups(w.users.space)->current, 2);
-	CHECK_EQ(ioasid_cgroups(w.users.space)->refused, 2);
-	close_file(file);
-	CHECK_EQ(ioasid_cgroups(w.users.space)->current, 0);
-	world_fini(&w);
-}
-
-struct runner {
-	struct world *w;
-	struct fake own;
-	uint64_t serial;
-	bool dies;
-};
-
-static void *run(void *context)
-{
-	struct runner *r = context;
-
-	for (int round = 0; round < 300; round++) {
-		struct file *file;
-
-		process(&r->own, r->serial + (uint64_t)round * THREADS, (pid_t)(r->serial + (uint64_t)round * THREADS));
-		CHECK_EQ(ioasid_open(&r->w->users, &r->own.client, &file), 0);
-		for (int i = 0; i < 4; i++) {
-			long id = any(file, &r->own);
-
-			CHECK(id > 0 || id == -ENOSPC);
-			if (id > 0 && i % 2)
-				CHECK_EQ(release(file, &r->own, (int)id), 0);
-		}
-		if (r->dies)
-			mm_announce_gone(&r->own.mm);
-		close_file(file);
-		CHECK_EQ(r->own.mm.refs, 1);
+		space = space_of(bits);
+		set = set_of(space, 1, ANY_NUMBER);
+		CHECK_EQ(usage_of(space).capacity, (1 << bits) - 1);
+		CHECK_EQ(alloc_in(set, (1U << bits) - 1, UINT32_MAX), (1 << bits) - 1);
+		CHECK_EQ(alloc_in(set, (1U << bits) - 1, UINT32_MAX), -ENOSPC);
+		CHECK_EQ(alloc_in(set, 1U << bits, UINT32_MAX), -ENOSPC);
+		ioasid_set_end(set);
+		ioasid_space_free(space);
 	}
-	return NULL;
 }
 
-static void processes_at_once(void)
+/* F.2; F.5, 8 */
+static void pasid_0_is_never_given_out(void)
 {
-	static struct runner runners[THREADS];
-	pthread_t threads[THREADS];
-	struct world w;
+	struct ioasid_space *space = space_of(3);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+	bool held = true;
 
-	world_init(&w, 3, UINT64_MAX);
-	for (int i = 0; i < THREADS; i++) {
-		runners[i] = (struct runner){.w = &w, .serial = (uint64_t)i + 1, .dies = i & 1};
-		CHECK_EQ(pthread_create(&threads[i], NULL, run, &runners[i]), 0);
+	CHECK_EQ(alloc_in(set, 0, 0), -ENOSPC);
+	for (int i = 1; i < 8; i++)
+		CHECK_EQ(alloc_in(set, 0, UINT32_MAX), i);
+	CHECK_EQ(alloc_in(set, 0, UINT32_MAX), -ENOSPC);
+	CHECK_EQ(ioasid_free(set, 0), -EINVAL);
+	CHECK_EQ(ioasid_get(space, NULL, 0), -ENOENT);
+	CHECK_EQ(ioasid_bind(space, 1, 0, &held), 0);
+	CHECK(!held);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+static void the_lowest_free_of_the_range_is_given_out(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc_in(set, 5000, 5001), 5000);
+	CHECK_EQ(alloc_in(set, 5000, 5001), 5001);
+	CHECK_EQ(alloc_in(set, 5000, 5001), -ENOSPC);
+	CHECK_EQ(alloc_in(set, 5000, 5002), 5002);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(alloc(set), 3);
+	CHECK_EQ(ioasid_free(set, 2), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(alloc(set), 4);
+	CHECK_EQ(alloc_in(set, 0xfffff, 0xfffff), 0xfffff);
+	CHECK_EQ(alloc_in(set, 0xfffff, UINT32_MAX), -ENOSPC);
+	CHECK_EQ(alloc_in(set, 0xffffe, UINT32_MAX), 0xffffe);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+static void a_range_outside_of_the_space_is_enospc(void)
+{
+	struct ioasid_space *space = space_of(4);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK_EQ(alloc_in(set, 16, 16), -ENOSPC);
+	CHECK_EQ(alloc_in(set, 0x7fffffff, UINT32_MAX), -ENOSPC);
+	CHECK_EQ(alloc_in(set, 15, 16), 15);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+/* F.5, 9 */
+static void each_failure_has_its_own_error(void)
+{
+	struct ioasid_space *space = space_of(3);
+	struct ioasid_set *set = set_of(space, 1, 2), *other = set_of(space, 2, ANY_NUMBER);
+
+	CHECK_EQ(alloc_in(set, 3, 2), -EINVAL);
+	CHECK_EQ(alloc_in(set, 8, 9), -ENOSPC);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(alloc(set), -EAGAIN);
+	CHECK_EQ(ioasid_free(set, 0), -EINVAL);
+	CHECK_EQ(ioasid_free(set, 3), -ENOENT);
+	CHECK_EQ(ioasid_free(set, 8), -ENOENT);
+	CHECK_EQ(ioasid_free(set, UINT32_MAX), -ENOENT);
+	CHECK_EQ(alloc(other), 3);
+	CHECK_EQ(ioasid_free(set, 3), -EACCES);
+	CHECK_EQ(ioasid_free(other, 1), -EACCES);
+	ioasid_set_end(other);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+static void a_million_are_given_out_and_taken_back(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+	uint32_t wrong = 0;
+
+	for (uint32_t i = 1; i < 1U << 20; i++)
+		wrong += alloc(set) != i;
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(alloc(set), -ENOSPC);
+	CHECK_EQ(usage_of(space).in_use, (1 << 20) - 1);
+	CHECK_EQ(usage_of(space).available, 0);
+	for (uint32_t i = 1; i < 1U << 20; i += 2)
+		wrong += ioasid_free(set, i) != 0;
+	for (uint32_t i = 1; i < 1U << 20; i += 2)
+		wrong += alloc(set) != i;
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(alloc(set), -ENOSPC);
+	ioasid_set_end(set);
+	CHECK_EQ(usage_of(space).in_use, 0);
+	set = set_of(space, 1, ANY_NUMBER);
+	CHECK_EQ(alloc(set), 1);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+/* Sets. */
+
+/* F.3; F.5, 1 */
+static void a_set_of_an_address_space_needs_its_token(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set;
+
+	CHECK_EQ(ioasid_set_new(space, 0, 1, IOASID_SET_MM, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 1, IOASID_SET_NULL, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 1, (enum ioasid_set_type)2, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 0, IOASID_SET_MM, &set), -EINVAL);
+	CHECK(!ioasid_set_of_token(space, 0));
+	ioasid_space_free(space);
+}
+
+static void a_token_has_one_set(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 7, ANY_NUMBER), *found;
+
+	CHECK_EQ(ioasid_set_new(space, 7, 1, IOASID_SET_MM, &found), -EEXIST);
+	found = ioasid_set_of_token(space, 7);
+	CHECK(found == set);
+	CHECK(!ioasid_set_of_token(space, 8));
+	ioasid_set_end(set);
+	CHECK(!ioasid_set_of_token(space, 7));
+	CHECK_EQ(alloc(found), -EINVAL);
+	ioasid_set_put(found);
+	ioasid_space_free(space);
+}
+
+static void sets_without_a_token_are_as_many_as_wanted(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *a = set_of(space, 0, 1), *b = set_of(space, 0, 1);
+
+	CHECK_EQ(alloc(a), 1);
+	CHECK_EQ(alloc(b), 2);
+	CHECK_EQ(ioasid_free(a, 2), -EACCES);
+	ioasid_set_end(a);
+	ioasid_set_end(b);
+	ioasid_space_free(space);
+}
+
+/* F.5, 12 */
+static void a_set_outlives_its_last_pasid(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(count_of(set).current, 0);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+/* F.5, 14: the record of the owner stays until the last reference goes, and the process may open it again. */
+static void what_is_in_use_outlives_its_set_and_a_fresh_one_may_be_made(void)
+{
+	struct ioasid_space *space = space_of(3);
+	struct ioasid_set *set = set_of(space, 7, ANY_NUMBER), *fresh, *found;
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(bind(space, 7, 2), 0);
+	ioasid_set_end(set);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE);
+	CHECK_EQ(ioasid_state(space, 2), IOASID_FREE_PENDING);
+	fresh = set_of(space, 7, ANY_NUMBER);
+	CHECK_EQ(alloc(fresh), 1);
+	CHECK_EQ(alloc(fresh), 3);
+	CHECK_EQ(count_of(fresh).current, 2);
+	CHECK_EQ(ioasid_find_set(space, 2, &found), 0);
+	CHECK(found == set);
+	CHECK_EQ(count_of(found).current, 1);
+	ioasid_set_put(found);
+	CHECK_EQ(ioasid_free(fresh, 2), 0); /* it was freed already */
+	CHECK_EQ(bind(space, 7, 2), -EBUSY);
+	CHECK_EQ(bind(space, 8, 2), -EACCES);
+	ioasid_unbind(space, 2);
+	CHECK_EQ(ioasid_state(space, 2), IOASID_FREE);
+	CHECK_EQ(ioasid_free(fresh, 2), -ENOENT);
+	CHECK_EQ(alloc(fresh), 2);
+	ioasid_set_end(fresh);
+	ioasid_space_free(space);
+}
+
+/* F.5, 4 */
+static void a_new_token_inherits_nothing(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *old = set_of(space, 7, ANY_NUMBER), *new;
+
+	CHECK_EQ(alloc(old), 1);
+	CHECK_EQ(bind(space, 7, 1), 0);
+	ioasid_set_end(old);
+	new = set_of(space, 8, ANY_NUMBER);
+	CHECK_EQ(ioasid_free(new, 1), -EACCES);
+	CHECK_EQ(bind(space, 8, 1), -EACCES);
+	CHECK_EQ(count_of(new).current, 0);
+	ioasid_unbind(space, 1);
+	ioasid_set_end(new);
+	ioasid_space_free(space);
+}
+
+/* F.3, free_all; F.5, 13: with the last that is freed the set is still used. */
+static void the_end_of_a_set_frees_all_that_it_has_and_nothing_else(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *a = set_of(space, 1, ANY_NUMBER), *b = set_of(space, 2, ANY_NUMBER);
+
+	for (int i = 1; i <= 10000; i++)
+		CHECK_EQ(alloc(i % 2 ? a : b), i);
+	CHECK_EQ(alloc_in(a, 0xfffff, 0xfffff), 0xfffff);
+	CHECK_EQ(ioasid_get(space, a, 3), 0);
+	CHECK_EQ(ioasid_get(space, a, 0xfffff), 0);
+	ioasid_set_end(a);
+	CHECK_EQ(count_of(b).current, 5000);
+	CHECK_EQ(usage_of(space).in_use, 5002);
+	CHECK_EQ(usage_of(space).pending, 2);
+	CHECK(ioasid_put(space, 0xfffff));
+	CHECK(ioasid_put(space, 3));
+	for (int i = 1; i <= 10000; i++)
+		CHECK_EQ(ioasid_state(space, (uint32_t)i), i % 2 ? IOASID_FREE : IOASID_IDLE);
+	ioasid_set_end(b);
+	CHECK_EQ(usage_of(space).in_use, 0);
+	CHECK_EQ(usage_of(space).pending, 0);
+	ioasid_space_free(space);
+}
+
+static void a_set_is_gone_through_in_order(void)
+{
+	static const uint32_t ids[] = {1, 63, 64, 65, 4095, 4096, 70000, 0xfffff};
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER), *other = set_of(space, 2, ANY_NUMBER);
+	uint32_t at = 0;
+
+	CHECK(!ioasid_set_next(set, &at));
+	for (size_t i = sizeof(ids) / sizeof(*ids); i-- > 0;)
+		CHECK_EQ(alloc_in(set, ids[i], ids[i]), ids[i]);
+	CHECK_EQ(alloc(other), 2);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++, at++) {
+		CHECK(ioasid_set_next(set, &at));
+		CHECK_EQ(at, ids[i]);
 	}
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-	world_fini(&w);
+	CHECK(!ioasid_set_next(set, &at));
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	at = 0;
+	CHECK(ioasid_set_next(set, &at));
+	CHECK_EQ(at, 63); /* what was freed is the set's no more, though it is not free */
+	CHECK(ioasid_put(space, 1));
+	ioasid_set_end(set);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
 }
 
-struct end_race {
-	struct fake threads_of[2];
-	struct file *file;
-	pthread_barrier_t start;
-};
-
-/* A thread allocates while another executes a program, or closes. */
-struct caller {
-	struct end_race *race;
-	struct fake *as;
-};
-
-static void *call_on(void *context)
+static void a_small_space_is_gone_through(void)
 {
-	struct caller *c = context;
+	struct ioasid_space *space = space_of(1);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+	uint32_t at = 0;
 
-	pthread_barrier_wait(&c->race->start);
-	for (;;) {
-		long id = any(c->race->file, c->as);
-
-		if (id == -EPERM)
-			break;
-		CHECK(id > 0 || id == -ENOSPC);
-		if (id > 0) {
-			long rc = release(c->race->file, c->as, (int)id);
-
-			CHECK(rc == 0 || rc == -EPERM);
-		}
-	}
-	return NULL;
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), -ENOSPC);
+	CHECK(ioasid_set_next(set, &at));
+	CHECK_EQ(at, 1);
+	at = 2;
+	CHECK(!ioasid_set_next(set, &at));
+	at = UINT32_MAX;
+	CHECK(!ioasid_set_next(set, &at));
+	ioasid_set_end(set);
+	ioasid_space_free(space);
 }
 
-static bool same_always(struct mm *a, struct mm *b)
+/* States. */
+
+static void an_idle_one_is_free_at_once(void)
 {
-	(void)a;
-	(void)b;
-	return true;
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_IDLE);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE);
+	CHECK_EQ(ioasid_free(set, 1), -ENOENT);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
 }
 
-static void end_races_with_calls(void)
+/* F.2: alloc 1, the IOMMU binds 2, KVM 3, a device 4, and all of them let go after it was freed. */
+static void it_is_free_when_the_last_reference_goes(void)
 {
-	static const struct mm_ops ops = {.release = fake_mm_release, .same = same_always};
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
 
-	for (int round = 0; round < 200; round++) {
-		struct end_race race;
-		struct caller callers[2];
-		pthread_t threads[2];
-		struct world w;
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(bind(space, 1, 1), 0);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_ACTIVE);
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	CHECK_EQ(ioasid_get(space, NULL, 1), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE_PENDING);
+	CHECK(!ioasid_put(space, 1));
+	ioasid_unbind(space, 1);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE_PENDING);
+	CHECK_EQ(alloc(set), 2);
+	CHECK(ioasid_put(space, 1));
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE);
+	CHECK_EQ(alloc(set), 1);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
 
-		world_init(&w, 3, UINT64_MAX);
-		pthread_barrier_init(&race.start, NULL, 3);
-		for (int i = 0; i < 2; i++) {
-			process(&race.threads_of[i], (uint64_t)i + 1, 10);
-			race.threads_of[i].mm.ops = &ops;
-			callers[i] = (struct caller){&race, &race.threads_of[i]};
-		}
-		CHECK_EQ(ioasid_open(&w.users, &race.threads_of[0].client, &race.file), 0);
-		for (int i = 0; i < 2; i++)
-			CHECK_EQ(pthread_create(&threads[i], NULL, call_on, &callers[i]), 0);
-		pthread_barrier_wait(&race.start);
-		if (round & 1)
-			mm_announce_gone(&race.threads_of[0].mm);
-		else
-			race.file->ops->closed(race.file);
-		for (int i = 0; i < 2; i++)
-			pthread_join(threads[i], NULL);
-		if (round & 1)
-			race.file->ops->closed(race.file);
-		file_put(race.file);
-		pthread_barrier_destroy(&race.start);
-		world_fini(&w);
-	}
+static void to_free_it_again_while_it_is_in_use_changes_nothing(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(usage_of(space).pending, 1);
+	CHECK(!ioasid_put(space, 1));
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK(ioasid_put(space, 1));
+	CHECK_EQ(usage_of(space).pending, 0);
+	CHECK_EQ(ioasid_free(set, 1), -ENOENT);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+/* F.3: in this order */
+static void get_tells_unknown_pending_and_foreign_ones_apart(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER), *other = set_of(space, 2, ANY_NUMBER);
+
+	CHECK_EQ(ioasid_get(space, set, 1), -ENOENT);
+	CHECK_EQ(ioasid_get(space, set, 1U << 20), -ENOENT);
+	CHECK_EQ(ioasid_get(space, set, UINT32_MAX), -ENOENT);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_get(space, other, 1), -EACCES);
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(ioasid_get(space, other, 1), -EBUSY);
+	CHECK_EQ(ioasid_get(space, NULL, 1), -EBUSY);
+	CHECK(ioasid_put(space, 1));
+	ioasid_set_end(set);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
+}
+
+static void put_takes_nobody_elses_reference(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+
+	CHECK(!ioasid_put(space, 0));
+	CHECK(!ioasid_put(space, 1));
+	CHECK(!ioasid_put(space, UINT32_MAX));
+	CHECK_EQ(alloc(set), 1);
+	CHECK(!ioasid_put(space, 1));
+	CHECK_EQ(bind(space, 1, 1), 0);
+	CHECK(!ioasid_put(space, 1));
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK(!ioasid_put(space, 1));
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE_PENDING);
+	ioasid_unbind(space, 1);
+	ioasid_unbind(space, 1);
+	ioasid_unbind(space, 0);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_FREE);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
+}
+
+static void devices_bind_what_the_asking_process_owns_or_nobody(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 7, ANY_NUMBER), *ours = set_of(space, 0, ANY_NUMBER);
+	bool held = true;
+
+	CHECK_EQ(ioasid_bind(space, 7, 1, &held), 0);
+	CHECK(!held);
+	held = true;
+	CHECK_EQ(ioasid_bind(space, 7, UINT32_MAX, &held), 0);
+	CHECK(!held);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(ours), 2);
+	CHECK_EQ(bind(space, 8, 1), -EACCES);
+	CHECK_EQ(bind(space, 7, 2), -EACCES);
+	CHECK_EQ(bind(space, 0, 1), -EACCES);
+	CHECK_EQ(bind(space, 0, 2), 0);
+	CHECK_EQ(bind(space, 7, 1), 0);
+	CHECK_EQ(bind(space, 7, 1), 0);
+	ioasid_unbind(space, 1);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_ACTIVE);
+	ioasid_unbind(space, 1);
+	CHECK_EQ(ioasid_state(space, 1), IOASID_IDLE);
+	CHECK_EQ(bind(space, 7, 1), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(bind(space, 7, 1), -EBUSY);
+	ioasid_unbind(space, 1);
+	ioasid_unbind(space, 2);
+	ioasid_set_end(set);
+	ioasid_set_end(ours);
+	ioasid_space_free(space);
+}
+
+/* Data. */
+
+static unsigned taken;
+
+static bool take(void *data)
+{
+	taken++;
+	return *(bool *)data;
+}
+
+static void data_is_found_by_who_owns_it(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER), *other = set_of(space, 2, ANY_NUMBER), *found;
+	bool yes = true, no = false;
+	void *data = &no;
+	uint32_t id;
+
+	CHECK_EQ(ioasid_find(space, set, 1, NULL, &data), -ENOENT);
+	CHECK_EQ(ioasid_find_set(space, 1, &found), -ENOENT);
+	CHECK_EQ(ioasid_alloc(set, 1, 1, NULL, &yes, &id), 0);
+	CHECK_EQ(ioasid_find(space, other, 1, NULL, &data), -EACCES);
+	CHECK_EQ(ioasid_find(space, set, 1, NULL, &data), 0);
+	CHECK(data == &yes);
+	CHECK_EQ(ioasid_find(space, NULL, 1, take, &data), 0);
+	CHECK(data == &yes && taken == 1);
+	CHECK_EQ(ioasid_find_set(space, 1, &found), 0);
+	CHECK(found == set);
+	ioasid_set_put(found);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(ioasid_find(space, set, 2, take, &data), 0);
+	CHECK(!data && taken == 1);
+	CHECK_EQ(ioasid_attach_data(set, 2, &no), 0);
+	CHECK_EQ(ioasid_find(space, set, 2, take, &data), 0);
+	CHECK(!data && taken == 2);
+	ioasid_set_end(set);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
+}
+
+static void data_is_attached_once_and_by_the_owner(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER), *other = set_of(space, 2, ANY_NUMBER);
+	int a, b;
+	void *data;
+
+	CHECK_EQ(ioasid_attach_data(set, 1, &a), -ENOENT);
+	CHECK_EQ(ioasid_detach_data(set, 1, &data), -ENOENT);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_detach_data(set, 1, &data), -ENOENT);
+	CHECK_EQ(ioasid_attach_data(other, 1, &a), -EACCES);
+	CHECK_EQ(ioasid_attach_data(set, 1, &a), 0);
+	CHECK_EQ(ioasid_attach_data(set, 1, &b), -EBUSY);
+	CHECK_EQ(ioasid_detach_data(other, 1, &data), -EACCES);
+	CHECK_EQ(ioasid_detach_data(set, 1, &data), 0);
+	CHECK(data == &a);
+	CHECK_EQ(ioasid_attach_data(set, 1, &b), 0);
+	CHECK_EQ(ioasid_get(space, set, 1), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(ioasid_detach_data(set, 1, NULL), 0);
+	CHECK_EQ(ioasid_attach_data(set, 1, &b), -EBUSY);
+	CHECK(ioasid_put(space, 1));
+	ioasid_set_end(set);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
+}
+
+static void data_does_not_come_back_with_the_number(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, ANY_NUMBER);
+	void *data = set;
+	uint32_t id;
+
+	CHECK_EQ(ioasid_alloc(set, 1, 1, NULL, set, &id), 0);
+	CHECK_EQ(ioasid_free(set, 1), 0);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(ioasid_find(space, set, 1, NULL, &data), 0);
+	CHECK(!data);
+	ioasid_set_end(set);
+	ioasid_space_free(space);
 }
 
 int main(void)
 {
-	end_closes_what_the_process_had();
-	closed_file_that_is_held_is_no_obstacle();
-	device_goes_on_with_a_pasid();
-	shared_memory_is_one_process();
-	usage_is_told();
-	cgroup_is_charged();
-	processes_at_once();
-	end_races_with_calls();
+	a_space_has_1_to_20_bits();
+	pasid_0_is_never_given_out();
+	the_lowest_free_of_the_range_is_given_out();
+	a_range_outside_of_the_space_is_enospc();
+	each_failure_has_its_own_error();
+	a_million_are_given_out_and_taken_back();
+	a_set_of_an_address_space_needs_its_token();
+	a_token_has_one_set();
+	sets_without_a_token_are_as_many_as_wanted();
+	a_set_outlives_its_last_pasid();
+	what_is_in_use_outlives_its_set_and_a_fresh_one_may_be_made();
+	a_new_token_inherits_nothing();
+	the_end_of_a_set_frees_all_that_it_has_and_nothing_else();
+	a_set_is_gone_through_in_order();
+	a_small_space_is_gone_through();
+	an_idle_one_is_free_at_once();
+	it_is_free_when_the_last_reference_goes();
+	to_free_it_again_while_it_is_in_use_changes_nothing();
+	get_tells_unknown_pending_and_foreign_ones_apart();
+	put_takes_nobody_elses_reference();
+	devices_bind_what_the_asking_process_owns_or_nobody();
+	data_is_found_by_who_owns_it();
+	data_is_attached_once_and_by_the_owner();
+	data_does_not_come_back_with_the_number();
 	return check_result();
 }
