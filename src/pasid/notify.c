@@ -70,7 +70,7 @@ int ioasid_register_notifier(struct ioasid_space *space, struct ioasid_set *set,
 /* Has a set of this token PASIDs? */
 static bool in_use(const struct ioasid_space *space, uint64_t token)
 {
-	for (const struct ioasid_set *set = space->sets; set; set = set->next)
+	for (const struct ioasid_set *set = space->sets[token % SET_SLOTS]; set; set = set->next)
 		if (set->token == token && set->current)
 			return true;
 	return false;

@@ -13,7 +13,7 @@ void work_queue_init(struct work_queue *queue)
 	queue->last = &queue->first;
 }
 
-/* Does the first work. Called with the lock, which it drops meanwhile. */
+/* Does the first work, while no other is being done. Called with the lock, which it drops meanwhile. */
 static void do_first(struct work_queue *queue)
 {
 	struct ioasid_work *work = queue->first;
@@ -22,9 +22,11 @@ static void do_first(struct work_queue *queue)
 	if (!queue->first)
 		queue->last = &queue->first;
 	work->queued = false;
+	queue->busy = true;
 	pthread_mutex_unlock(&queue->lock);
 	work->run(work);
 	pthread_mutex_lock(&queue->lock);
+	queue->busy = false;
 	queue->done++;
 	pthread_cond_broadcast(&queue->changed);
 }
@@ -35,7 +37,7 @@ static void *run(void *context)
 
 	pthread_mutex_lock(&queue->lock);
 	while (queue->first || !queue->stop) {
-		if (queue->first)
+		if (queue->first && !queue->busy)
 			do_first(queue);
 		else
 			pthread_cond_wait(&queue->changed, &queue->lock);
@@ -98,7 +100,7 @@ void ioasid_flush(struct ioasid_space *space)
 	pthread_mutex_lock(&queue->lock);
 	until = queue->queued;
 	while (queue->done < until) {
-		if (queue->running)
+		if (queue->running || queue->busy)
 			pthread_cond_wait(&queue->changed, &queue->lock);
 		else
 			do_first(queue);

@@ -15,6 +15,7 @@ struct work_queue {
 	struct ioasid_work *first, **last;
 	uint64_t queued, done; /* how many ever were */
 	bool running, stop;    /* there is a thread; it is to end when nothing is left */
+	bool busy;             /* work is being done */
 	pthread_t thread;
 };
 

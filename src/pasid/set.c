@@ -11,7 +11,7 @@ static uint32_t pages_of(const struct ioasid_space *space)
 
 static struct ioasid_set *find_token(const struct ioasid_space *space, uint64_t token)
 {
-	for (struct ioasid_set *set = space->sets; set; set = set->next)
+	for (struct ioasid_set *set = space->sets[token % SET_SLOTS]; set; set = set->next)
 		if (set->token == token && !set->ended)
 			return set;
 	return NULL;
@@ -37,11 +37,11 @@ int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t quota, e
 		free(new);
 		return -EEXIST;
 	}
-	new->next = space->sets;
-	new->link = &space->sets;
+	new->link = &space->sets[token % SET_SLOTS];
+	new->next = *new->link;
 	if (new->next)
 		new->next->link = &new->next;
-	space->sets = new;
+	*new->link = new;
 	pthread_mutex_unlock(&space->lock);
 	*set = new;
 	return 0;

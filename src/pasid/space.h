@@ -27,6 +27,7 @@ struct spid;
 #define CHUNK_WORDS   (CHUNK_IDS / 64)
 #define SET_PAGE_IDS  4096U
 #define SET_PAGE_SIZE (SET_PAGE_IDS / 64)
+#define SET_SLOTS     256U
 
 /* What is needed each time; so little that the records of many stay in the processor's caches. */
 struct ioasid {
@@ -72,7 +73,7 @@ struct ioasid_space {
 	struct id_map taken;
 	struct chunk **chunk;
 	struct chunk *spare;
-	struct ioasid_set *sets;
+	struct ioasid_set *sets[SET_SLOTS]; /* by token */
 	uint32_t in_use, pending;
 	/* claimed: what sets have or have reserved, whichever is more, and what else is reserved (reserved) */
 	uint64_t capacity, claimed, reserved;

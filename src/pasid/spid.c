@@ -17,7 +17,9 @@ struct spid {
 
 uint32_t ioasid_spid_of(struct ioasid *record, uint32_t id)
 {
-	return record->guest ? ioasid_more(record, id)->spid->spid : IOASID_INVALID;
+	const struct spid *spid = record->guest ? ioasid_more(record, id)->spid : NULL;
+
+	return spid ? spid->spid : IOASID_INVALID;
 }
 
 static struct spid **slot_of(const struct ioasid_space *space, const struct ioasid_set *set, uint32_t spid)
@@ -57,7 +59,7 @@ static int grow(struct ioasid_space *space)
 		return old ? 0 : -ENOMEM;
 	space->spids = new;
 	space->spid_slots = old ? slots * 2 : SLOTS_FIRST;
-	for (uint32_t i = 0; i < slots; i++)
+	for (uint32_t i = 0; old && i < slots; i++)
 		while (old[i]) {
 			struct spid *spid = old[i];
 

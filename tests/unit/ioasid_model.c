@@ -259,17 +259,9 @@ static void do_attach_spid(void)
 	struct model_set *set = sets[below(SETS)];
 	uint32_t at = any_id(), spid = below(20) ? below(200) : IOASID_INVALID;
 	struct model_id *id = model_of(at);
-	int want = 0;
+	int want = !id->set ? -ENOENT : id->set != set ? -EACCES : id->pending ? -EBUSY : 0;
 
-	if (spid == IOASID_INVALID)
-		want = -EINVAL;
-	else if (!id->set)
-		want = -ENOENT;
-	else if (id->set != set)
-		want = -EACCES;
-	else if (id->pending)
-		want = -EBUSY;
-	else if (find_spid(set, spid))
+	if (spid == IOASID_INVALID || (!want && find_spid(set, spid)))
 		want = -EINVAL;
 	if (!want) {
 		expected[IOASID_EVENT_UNBIND] += active(id) ? 1 : 0;

@@ -231,11 +231,11 @@ static void the_nearest_cgroup_that_has_a_quota_is_found(void)
 	CHECK(!ioasid_cgroup_find(space, "/aa") && !ioasid_cgroup_find(space, "/"));
 	root = cgroup_of(space, "/", 4);
 	last = cgroup_of(space, "/x", 5);
-	CHECK(a->parent == root && last->parent == root && !root->parent);
+	CHECK(root && a->parent == root && last->parent == root && !root->parent);
 	CHECK(ab->parent == a && abc->parent == ab);
 	CHECK(ioasid_cgroup_find(space, "/aa") == root && ioasid_cgroup_find(space, "/") == root);
 	CHECK(ioasid_cgroups(space) == abc && abc->next == a && a->next == ab && ab->next == root);
-	CHECK(root->next == last && !last->next);
+	CHECK(root && root->next == last && !last->next);
 	ioasid_space_free(space);
 }
 
