@@ -109,7 +109,7 @@ int cgroup_find_mount(FILE *mounts, char *path, size_t room)
 	if (!rc && found && strlen(found) >= room)
 		rc = -ENAMETOOLONG;
 	if (!rc && found)
-		strcpy(path, found);
+		memcpy(path, found, strlen(found) + 1);
 	free(found);
 	return rc;
 }

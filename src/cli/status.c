@@ -131,7 +131,8 @@ static ssize_t ask_as(const struct run_name *run, char *text, size_t room)
 	bool changed;
 	ssize_t n;
 
-	getresuid(&real, &effective, &saved);
+	if (getresuid(&real, &effective, &saved))
+		return -errno;
 	changed = effective != run->uid && !setresuid(run->uid, run->uid, effective);
 	n = ask(run, text, room);
 	if (changed && setresuid(real, effective, saved))
@@ -154,7 +155,7 @@ static void print_clean(const char *text, size_t length)
 /* Returns 0 where it has told, or -errno. */
 static int show(const struct run_name *run, bool first)
 {
-	char *text = malloc(RUN_TEXT_BYTES);
+	char *text = calloc(1, RUN_TEXT_BYTES);
 	ssize_t n = text ? ask_as(run, text, RUN_TEXT_BYTES) : -ENOMEM;
 
 	if (n > 0) {

@@ -45,9 +45,7 @@ int cgroup_choose(FILE *list, char *path, size_t room)
 		if (hierarchy <= chosen)
 			continue;
 		chosen = hierarchy;
-		fits = strlen(here) < room;
-		if (fits)
-			strcpy(path, here);
+		fits = snprintf(path, room, "%s", here) < (int)room;
 	}
 	free(line);
 	if (chosen == HIERARCHY_NONE)

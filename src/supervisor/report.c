@@ -47,7 +47,7 @@ void report_start(struct report *report, char *const *argv)
 		length += (size_t)snprintf(report->program + length, sizeof(report->program) - length, "%s%s",
 					   length ? " " : "", *argv);
 	if (length >= sizeof(report->program))
-		strcpy(report->program + sizeof(report->program) - sizeof("..."), "...");
+		memcpy(report->program + sizeof(report->program) - sizeof("..."), "...", sizeof("..."));
 	clean(report->program);
 }
 
@@ -65,10 +65,9 @@ static void name_of_process(pid_t pid, char name[static COMM_BYTES])
 		close(fd);
 	}
 	/* Its last byte is the newline. */
-	if (length > 1)
-		name[length - 1] = '\0';
-	else
-		strcpy(name, "-");
+	name[length > 1 ? length - 1 : 0] = '\0';
+	if (!*name)
+		memcpy(name, "-", sizeof("-"));
 	clean(name);
 }
 
@@ -198,7 +197,7 @@ static size_t cut(char *text, size_t room)
 
 	while (length && text[length - 1] != '\n')
 		length--;
-	strcpy(text + length, CUT);
+	memcpy(text + length, CUT, sizeof(CUT));
 	return length + strlen(CUT);
 }
 

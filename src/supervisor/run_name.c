@@ -36,7 +36,7 @@ bool run_of_shown(const char *shown, struct run_name *run)
 
 	if (sscanf(shown, "@" PREFIX "%u/%n", &run->uid, &read) != 1 || !read || !run_name_valid(shown + read))
 		return false;
-	strcpy(run->name, shown + read);
+	snprintf(run->name, sizeof(run->name), "%s", shown + read);
 	/* One number has one way to be written. */
 	snprintf(again, sizeof(again), "@" PREFIX "%u/%s", run->uid, run->name);
 	return !strcmp(again, shown);

@@ -34,7 +34,7 @@ static void expect(const char *mounts, const char *path, int wanted_rc, const ch
 	CHECK(file);
 	if (!file)
 		return;
-	strcpy(there, path);
+	snprintf(there, sizeof(there), "%s", path);
 	rc = cgroup_find_mount(file, there, sizeof(there));
 	check_equal(rc, wanted_rc, path, __FILE__, line);
 	check_true(rc || !strcmp(there, wanted), there, __FILE__, line);
