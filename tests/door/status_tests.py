@@ -294,7 +294,8 @@ def own_cgroup():
 class Cgroups:
     """Three, one in the other, below this process's. Others that run at the same time have their own."""
 
-    def __init__(self):
+    def __init__(self, door):
+        self.door = door
         path, folder = own_cgroup()
         top = f"iommuse-door-{os.getpid()}"
         self.home = folder
@@ -310,7 +311,9 @@ class Cgroups:
             raise Skipped(f"no cgroup can be made: {e}")
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind=None, *_):
+        if kind:
+            self.door.kill_everything()
         for folder in reversed(self.folders):
             if os.path.isdir(folder):
                 await_that(lambda f=folder: not read_text(f"{f}/cgroup.procs"), f"{folder} has processes")
@@ -327,7 +330,7 @@ def nested_quotas(door):
     if not door.root:
         raise Skipped("only root makes cgroups")
     name = own_name(door, "nested")
-    with Cgroups() as cgroups:
+    with Cgroups(door) as cgroups:
         # The second one by its folder, and in no order.
         options = ["--name", name, f"--pasid-quota={cgroups.paths[2]}=3", f"--pasid-quota={cgroups.paths[0]}/=10",
                    f"--pasid-quota={cgroups.folders[1]}=6"]
