@@ -107,7 +107,8 @@ static int reach(int fd, const struct run_name *run)
 	return run_peer_trusted(fd, run->uid) ? 0 : -EPERM;
 }
 
-/* Returns how many bytes were told, or -errno: -ECONNREFUSED: the run has ended; -EPERM: somebody else has its name. */
+/* Returns how many bytes were told, or -errno: -ECONNREFUSED, -ECONNRESET: the run has ended; -EPERM: somebody else has
+ * its name. */
 static ssize_t ask(const struct run_name *run, char *text, size_t room)
 {
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -172,6 +173,7 @@ static bool explain(const struct run_name *run, const char *name, int error)
 {
 	switch (-error) {
 	case ECONNREFUSED:
+	case ECONNRESET:
 		return false;
 	case EPERM:
 		if (name)

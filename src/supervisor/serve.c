@@ -90,6 +90,9 @@ static void report(struct server *server, int what, int value)
 	struct launch_report r = {.what = what, .value = value};
 
 	r.last = what == REPORT_FAILED || (poll(&p, 1, 0) > 0 && p.revents & POLLHUP);
+	/* The name is free when the launcher returns. */
+	if (r.last)
+		teller_close(&server->teller);
 	(void)send(server->channel, &r, sizeof(r), MSG_NOSIGNAL);
 }
 
@@ -485,7 +488,8 @@ static int start_to_serve(struct server *server)
 
 int serve(const struct launch_options *options, const struct inherited *inherited, char **argv, int channel)
 {
-	struct server server = {.options = options, .channel = channel, .program = {.failed = -1}};
+	struct server server = {
+		.options = options, .channel = channel, .program = {.failed = -1}, .teller = {.socket = -1}};
 	struct program_start start = {.argv = argv, .inherited = inherited};
 	struct supervisor *s = &server.s;
 	int err;

@@ -68,13 +68,13 @@ static void *run_teller(void *context)
 	const struct teller *teller = context;
 	struct timespec pause = {.tv_nsec = PAUSE_NS};
 
-	for (;;) {
+	while (!atomic_load(&teller->stop)) {
 		int asker = accept4(teller->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (asker >= 0) {
 			answer(teller, asker);
 			close(asker);
-		} else if (errno != EINTR && errno != ECONNABORTED) {
+		} else if (errno != EINTR && errno != ECONNABORTED && errno != EINVAL) {
 			nanosleep(&pause, NULL);
 		}
 	}
@@ -83,16 +83,27 @@ static void *run_teller(void *context)
 
 int teller_start(struct teller *teller, struct system *system)
 {
-	pthread_t thread;
 	int err;
 
 	if (teller->socket < 0)
 		return 0;
 	teller->system = system;
-	err = thread_start(&thread, "teller", run_teller, teller);
-	if (!err)
-		return pthread_detach(thread);
+	err = thread_start(&teller->thread, "teller", run_teller, teller);
+	teller->runs = !err;
+	if (err)
+		teller_close(teller);
+	return err;
+}
+
+void teller_close(struct teller *teller)
+{
+	if (teller->socket < 0)
+		return;
+	if (teller->runs) {
+		atomic_store(&teller->stop, true);
+		shutdown(teller->socket, SHUT_RDWR); /* accept4() ends with EINVAL */
+		pthread_join(teller->thread, NULL);
+	}
 	close(teller->socket);
 	teller->socket = -1;
-	return err;
 }

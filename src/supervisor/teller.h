@@ -13,8 +13,15 @@
 #include "supervisor/report.h"
 #include "supervisor/run_name.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
 struct teller {
 	int socket; /* -1: nobody can ask */
+	bool runs;  /* there is a thread */
+	_Atomic bool stop;
+	pthread_t thread;
 	struct run_name run;
 	struct report report;
 	struct system *system;
@@ -23,7 +30,10 @@ struct teller {
 /* Takes the name; NULL: pid's number. Before the process enters a namespace. Returns 0, -EADDRINUSE, or -errno. */
 int teller_open(struct teller *teller, const char *name, pid_t pid, char *const *argv);
 
-/* Begins to answer. The teller and the system must outlive the process. Returns 0 or -errno. */
+/* Begins to answer. Returns 0 or -errno: then nobody can ask. */
 int teller_start(struct teller *teller, struct system *system);
+
+/* Gives up the name. May be called again. */
+void teller_close(struct teller *teller);
 
 #endif

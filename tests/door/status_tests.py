@@ -136,6 +136,8 @@ def names(door):
         door.expect_nothing_left(before)
         same(told_of(door, name), None, f"{victim} was killed")
         same(door.run("true", options=["--name", name]), (0, "", ""), f"the name, when {victim} was killed")
+    for i in range(int(door.rounds(20, 300))):
+        same(door.run("true", options=["--name", name]), (0, "", ""), f"the name, after {i} runs that had it")
     # What the program has of it: nothing.
     status, out, _ = door.run("sh", "-c", "ls -l /proc/self/fd /proc/$$/fd", options=["--name", name])
     check(status == 0 and "socket" not in out, f"descriptors of the program: {out}")
