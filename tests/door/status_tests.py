@@ -41,10 +41,10 @@ def own_name(door, what):
 class Owner:
     """A client that has what it is told to have."""
 
-    def __init__(self, server, name):
+    def __init__(self, server, name, before=()):
         self.server = server
         self.name = name
-        self.pid = server.ask("start", name=name, argv=[server.door.program("owner")])
+        self.pid = server.ask("start", name=name, argv=[*before, server.door.program("owner")])
 
     def tell(self, text):
         self.server.ask("write", name=self.name, text=text + "\n")
@@ -126,7 +126,8 @@ def names(door):
         run.communicate(b"\n", timeout=HANG)
     door.expect_nothing_left(before)
     for victim in ("the launcher", "the supervisor", "both"):
-        p = door.start(*waiting, options=["--name", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        p = door.start(*waiting, options=["--name", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                       stderr=subprocess.DEVNULL)
         same(read_line(p.stdout, "the program"), b"ready\n", "the program")
         pids = door.iommuse_processes()
         for pid in [pid for pid in pids if victim == "both" or (pid == p.pid) == (victim == "the launcher")]:
@@ -170,7 +171,13 @@ def crowd_of_askers(door):
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 100), hard))
     try:
         with Server(door, options=["--name", name, "--device", "ioat"]) as server:
+            server.ask("start", name="stalled", argv=[door.program("stalled"), "argument", "20"])
+            line = server.ask("line", name="stalled")
             silent = [connected(os.geteuid(), name) for _ in range(count)]
+            if line == "stalled\n":
+                print("    ok while calls of a client wait for its memory")
+            server.ask("kill", name="stalled")
+            server.ask("wait", name="stalled")
             check(told_of(door, name), "who asks beside them is not told")
             server.client("once")
             server.expect_no_leak(f"{count} that do not read")
@@ -238,8 +245,8 @@ def other_users(door):
     other = 65533
     for uid in (65534, 65532):  # the first is who users of other namespaces seem to be
         name = own_name(door, f"of-{uid}")
-        p = door.start("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", iommuse, "run", f"--overlay={door.overlay}",
-                       "--name", name, "--", "sh", "-c", "echo ready; read line", plain=True, stdin=subprocess.PIPE,
+        p = door.start("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", iommuse, "run",
+                       f"--overlay={door.overlay}", "--name", name, "--", "sh", "-c", "echo ready; read line", plain=True, stdin=subprocess.PIPE,
                        stdout=subprocess.PIPE)
         line = read_line(p.stdout, "the program")
         if line != b"ready\n":
@@ -377,6 +384,16 @@ def nested_quotas(door):
             expect((2, 3, 1), (10, 10, 1), (6, 6, 4))
             for owner in (a, b, free):
                 owner.end()
+            # For a program in a cgroup namespace its cgroup is "/"; for us it is where it is.
+            inside = ["sh", "-c", f'echo $$ >{cgroups.folders[2]}/cgroup.procs; exec unshare --cgroup "$0"']
+            if shutil.which("unshare") and door.run("unshare", "--cgroup", "true", plain=True)[0] == 0:
+                d = Owner(server, "d", inside)
+                d.expect("open", "0")
+                d.expect("alloc 1", "1 1")
+                expect((1, 3, 1), (1, 10, 1), (1, 6, 4))
+                d.end()
+            else:
+                print("    skip a cgroup namespace: it is refused here")
             await_that(lambda: told_of(door, name)[0].endswith(cgroup_lines(shown, (0, 3, 1), (0, 10, 1), (0, 6, 4))),
                        lambda: f"at the end: {told_of(door, name)[0]}")
             server.expect_no_leak("quotas")
