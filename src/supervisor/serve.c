@@ -420,7 +420,7 @@ static int take_name(struct server *server, char **argv)
 
 	server->teller.report.pasid_bits = bits ? bits : IOASID_BITS_DEFAULT;
 	if (err == -EADDRINUSE && name) {
-		log_line("another run has the name '%s': 'iommuse status' lists yours", name);
+		log_line("the name '%s' is taken: 'iommuse status %s' says by what", name, name);
 		return err;
 	}
 	if (err)

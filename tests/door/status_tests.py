@@ -120,7 +120,7 @@ def names(door):
     check(name in listed and str(unnamed.pid) in listed, f"all runs: {listed}")
     same(listed, re.findall(r"^name      (\S+)$", status_of(door)[1], re.M), "all runs, again")
     same(door.run("touch", f"{door.tmp}/started", options=["--name", name]),
-         (125, "", f"iommuse: another run has the name '{name}': 'iommuse status' lists yours\n"), "a name that is taken")
+         (125, "", f"iommuse: the name '{name}' is taken: 'iommuse status {name}' says by what\n"), "a name that is taken")
     check(not os.path.exists(f"{door.tmp}/started"), "the program was started")
     for run in (p, unnamed):
         run.communicate(b"\n", timeout=HANG)
@@ -262,6 +262,7 @@ def other_users(door):
         impostor = door.start("setpriv", f"--reuid={other}", f"--regid={other}", "--clear-groups", python, "-c", IMPOSTOR,
                               f"iommuse/{uid}/{fake}", plain=True, stdout=subprocess.PIPE)
         same(read_line(impostor.stdout, "the impostor"), b"ready\n", "the impostor")
+        same(asked_as(uid, iommuse, "run", "--name", fake, "--", "true")[0], 125, "a run by that name")
         refused = (1, "", f"iommuse: status: another user has taken the name of {fake}\n")
         same(asked_as(uid, iommuse, "status", fake), refused, "a name that another user has taken")
         same(status_of(door, fake), refused, "the same, for root")
