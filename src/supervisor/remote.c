@@ -107,7 +107,9 @@ static void renew_mm(struct call *call)
 		remote_mm_open(p->mm, call->n.tid);
 	if (p->execs)
 		remote_mm_expect_end(p->mm);
-	remote_mm_supervise(p->mm);
+	/* Also where it was opened for another process before. */
+	if (!p->exec_tried)
+		remote_mm_supervise(p->mm);
 	remote_mm_used_by(p->mm, call->n.tid);
 }
 

@@ -21,9 +21,9 @@ void remote_mm_open(struct remote_mm *mm, pid_t tid);
 bool remote_mm_opened(const struct remote_mm *mm);
 
 /*
- * Under the lock, by a call of the process once it has opened the memory: its memory is this one, unless an execve is
- * under way (exec_tried), and each that comes is told to remote_mm_exec() before it happens. Until then, and from an
- * execve on, it is copied by what was opened only.
+ * Under the lock, by a call of the process, when the memory is open: it is what the process has, but where its end is
+ * expected, and each execve is told to remote_mm_expect_end() before it happens. Until then it is copied by what was
+ * opened only. May be called again.
  */
 void remote_mm_supervise(struct remote_mm *mm, bool exec_tried);
 void remote_mm_exec(struct remote_mm *mm);

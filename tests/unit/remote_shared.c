@@ -228,6 +228,8 @@ static void stop(struct other *o)
 	waitpid(o->pid, NULL, 0);
 	close(o->command);
 	close(o->done);
+	remote_mms_announce(&o->s);
+	CHECK(!o->s.ending);
 	mm_put(o->mm);
 	holds_put(o->s.holds);
 	system_free(o->s.system);
