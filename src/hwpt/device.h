@@ -160,8 +160,9 @@ struct dma_fault {
 	iova_t iova; /* of the first byte that failed */
 };
 
-/* Of addresses that are shared so many bytes are copied at once: small pieces take half as long again. */
-#define DMA_SHARED_BYTES 262144U
+/* Of addresses that are shared so many bytes are copied at once, as each piece takes some system calls. A detach waits
+ * for a piece. */
+#define DMA_SHARED_BYTES 524288U
 
 /* A run of memory behind IOVAs. */
 struct dma_run {

@@ -8,9 +8,9 @@
  *
  * A device that shares the process's addresses copies much, for which process_vm_readv and process_vm_writev are
  * faster. They take the number of a process, which means this memory as long as the process lives and has not called
- * execve. So a read counts only if that is so afterwards. A write is announced in writers before it looks at
- * exec_tried, which an execve sets before it waits for writers (exec.c); and a pid is not used again at once. Where it
- * is not so, or not known, what was opened serves.
+ * execve, which we are told of (but for those by 32-bit calls). So a read counts only if that is so afterwards. A write
+ * is announced in writers before it looks at doubtful, which an execve sets before it waits for writers (exec.c); and a
+ * pid is not used again at once. Where it is not so, or not known, what was opened serves.
  */
 #include "supervisor/remote_mm.h"
 
@@ -341,7 +341,7 @@ static bool is_current(const struct remote_mm *mm)
 {
 	struct pollfd exit = {.fd = mm->pidfd, .events = POLLIN};
 
-	return is_numbered(mm) && poll(&exit, 1, 0) == 0 && !remote_mm_gone(mm);
+	return is_numbered(mm) && poll(&exit, 1, 0) == 0;
 }
 
 static size_t remote_mm_load(struct mm *mm, void *dst, uaddr_t src, size_t n)

@@ -474,11 +474,11 @@ int main(int argc, char **argv)
 		a_process_is_reached(supervised, false, false);
 		a_process_is_reached(supervised, true, true);
 		a_program_that_is_replaced_is_gone(supervised, true);
-		a_program_that_is_replaced_is_gone(supervised, false);
 		a_process_that_has_ended_is_gone(supervised, true);
 		a_process_that_has_ended_is_gone(supervised, false);
 		memory_that_another_process_shares_stays(supervised, false);
 		memory_that_another_process_shares_stays(supervised, true);
 	}
+	a_program_that_is_replaced_is_gone(false, false);
 	return check_result();
 }
