@@ -4,6 +4,8 @@
  * LEAVING: detached, while device threads may still use it, which nobody waits for; then it is DEAD: nothing but the
  * number of a process, so that UNBIND can say that it was bound.
  *
+ * Without a group there is no IOMMU, and so no bond.
+ *
  * UNBIND takes a bond out of the list and waits for device threads itself. Either way the PASID is held until then.
  *
  * BIND reserves the PASID, tells the client, and only then makes the bond. What it has looked at before, without the
@@ -32,7 +34,7 @@ struct bond {
 	pid_t pid;              /* as who made it calls the process */
 	struct mm_pasid *pasid; /* with a reference; NULL: it is dead */
 	struct sva_domain sva;
-	bool forgotten; /* leaving, and UNBIND was done meanwhile */
+	bool forgotten; /* it is leaving or dead, and nobody is to find it any more */
 	struct leftovers left;
 	uint64_t period; /* of the container's epoch, in which the last device thread leaves */
 };
@@ -252,15 +254,32 @@ static int check_bonds(const struct bonds *bonds, const struct vfio_device *devi
 	return 0;
 }
 
-/* A page table is there as soon as there is a group. */
-static bool has_iommu(const struct bonds *bonds)
+static bool has_members(const struct bonds *bonds)
 {
-	if (!bonds || !bonds->iommu_set)
-		return false;
 	for (const struct vfio_group *group = bonds->ctx->config->vfio->groups; group; group = group->next)
 		if (group->bonds == bonds)
 			return true;
 	return first_bonded(bonds);
+}
+
+/* A page table is there as soon as there is a group. */
+static bool has_iommu(const struct bonds *bonds)
+{
+	return bonds && bonds->iommu_set && has_members(bonds);
+}
+
+/* The last bonds go with the last group, or with its last device where that is open longer. */
+static void end_bonds(struct bonds *bonds)
+{
+	if (has_members(bonds))
+		return;
+	for (struct bond *bond = bonds->first; bond; bond = bond->next) {
+		if (bond->state == BOUND)
+			leave(bonds, bond);
+		bond->forgotten = true;
+	}
+	if (bonds_purge(bonds->all))
+		sem_post(&bonds->all->wake);
 }
 
 /* Gives bonds to the devices of a group that are open already. */
@@ -332,6 +351,7 @@ void bonds_remove_group(struct ctx *ctx, struct vfio_group *group, struct leftov
 	     device = next_bonded(bonds, device->next))
 		if (device->group == group)
 			detach_device(bonds, device, left);
+	end_bonds(bonds);
 	mm_pasids_unlock(all);
 	if (left)
 		left->epoch = &ctx->epoch; /* others may have detached and not waited */
@@ -364,13 +384,17 @@ void bonds_remove_device(struct ctx *ctx, struct vfio_device *device)
 {
 	struct mm_pasids *all = pasids_of(ctx);
 	struct leftovers left = {0};
+	struct bonds *bonds;
 
 	if (!all)
 		return;
 	mm_pasids_lock(all);
-	if (device->bonds && device->bonded)
-		detach_device(device->bonds, device, &left);
+	bonds = device->bonds;
 	device->bonds = NULL;
+	if (bonds && device->bonded)
+		detach_device(bonds, device, &left);
+	if (bonds)
+		end_bonds(bonds);
 	mm_pasids_unlock(all);
 	left.epoch = &ctx->epoch;
 	leftovers_end(&left);
@@ -581,17 +605,19 @@ static struct bond **find_bond(struct bonds *bonds, struct mm *mm, pid_t pid)
 	return NULL;
 }
 
-/* mm NULL: it was not found. Returns whether there was a bond. */
-static bool unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
+/* mm NULL: it was not found. Returns 0; -EINVAL: the container has no IOMMU; -ESRCH: there is no such bond. */
+static int unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
 {
 	struct mm_pasids *all = bonds->all;
 	struct leftovers left = {0};
 	struct bond *ended = NULL;
 	struct bond **link;
+	int rc;
 
 	mm_pasids_lock(all);
 	bonds_purge(all);
 	link = find_bond(bonds, mm, pid);
+	rc = link ? 0 : has_iommu(bonds) ? -ESRCH : -EINVAL;
 	if (link && (*link)->state == LEAVING) {
 		(*link)->forgotten = true;
 	} else if (link) {
@@ -601,8 +627,8 @@ static bool unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
 			detach_bond(bonds, ended, &left);
 	}
 	mm_pasids_unlock(all);
-	if (!link)
-		return false;
+	if (rc)
+		return rc;
 	left.epoch = &bonds->ctx->epoch;
 	leftovers_end(&left);
 	if (ended && ended->pasid) {
@@ -611,25 +637,22 @@ static bool unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
 		mm_pasids_unlock(all);
 	}
 	free(ended);
-	return true;
+	return 0;
 }
 
 int vfio_iommu_unbind(struct ucmd *ucmd)
 {
 	struct bonds *bonds;
-	struct mm *mm = NULL;
+	struct mm *mm;
 	pid_t pid;
-	int rc = read_process(ucmd, &pid);
+	int found, rc = read_process(ucmd, &pid);
 
 	if (rc)
 		return rc;
-	rc = find_mm(ucmd->client, pid, &mm);
+	found = find_mm(ucmd->client, pid, &mm);
 	bonds = bonds_of(ucmd->ctx);
-	if (bonds && unbind(bonds, rc ? NULL : mm, pid))
-		rc = 0;
-	else if (!rc)
-		rc = -ESRCH;
-	if (mm)
+	rc = bonds ? unbind(bonds, found ? NULL : mm, pid) : -EINVAL;
+	if (!found)
 		mm_put(mm);
-	return rc;
+	return rc && found ? found : rc;
 }

@@ -4,8 +4,8 @@
  * Each is one PASID on all devices that are open through groups of the container, those that are opened later too. The
  * PASID is the address space's own: it is the same in all containers of the system.
  *
- * A bond ends by UNBIND, with the container, or with its address space. Its PASID is nobody else's before every device
- * has let go of it.
+ * A bond ends by UNBIND, with its address space, or with the last group and device of the container. Its PASID is
+ * nobody else's before every device has let go of it.
  */
 #ifndef IOMMUSE_VFIO_BOND_H
 #define IOMMUSE_VFIO_BOND_H

@@ -109,8 +109,9 @@ static void a_number_of_no_process_is_esrch(struct rules *t)
 static void the_process_comes_before_the_iommu(struct rules *t)
 {
 	EXPECT(t, bind_to(t, t->fd, INT32_MAX), -ESRCH);
+	EXPECT(t, unbind_from(t, t->fd, INT32_MAX), -ESRCH);
 	EXPECT(t, bind_to(t, t->fd, 0), -EINVAL);
-	EXPECT(t, unbind_from(t, t->fd, 0), -ESRCH);
+	EXPECT(t, unbind_from(t, t->fd, 0), -EINVAL);
 }
 
 static void a_zombie_is_esrch(struct rules *t)
@@ -292,7 +293,10 @@ static void a_container_without_an_iommu_is_einval(struct rules *t)
 		EXPECT(t, bind_to(t, container, 0), 1);
 		EXPECT(t, call_on(t, group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
 		EXPECT(t, bind_to(t, container, 0), -EINVAL);
-		EXPECT(t, unbind_from(t, container, 0), 0);
+		EXPECT(t, unbind_from(t, container, 0), -EINVAL);
+		EXPECT(t, set_container(t, group, container), 0);
+		EXPECT(t, unbind_from(t, container, 0), -ESRCH);
+		EXPECT(t, bind_to(t, container, 0), 1);
 		device_close(t, group);
 		device_close(t, container);
 	}

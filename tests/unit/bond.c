@@ -122,7 +122,7 @@ static void there_has_to_be_an_iommu(void)
 	me = person_new(10);
 	empty = open_container();
 	CHECK_EQ(bind_by(me, empty, 0), -EINVAL);
-	CHECK_EQ(unbind_by(me, empty, 0), -ESRCH);
+	CHECK_EQ(unbind_by(me, empty, 0), -EINVAL);
 	fd = open_group(1);
 	CHECK_EQ(set_container(fd, empty), 0);
 	CHECK_EQ(bind_by(me, empty, 0), -EINVAL);
@@ -130,7 +130,10 @@ static void there_has_to_be_an_iommu(void)
 	CHECK_EQ(bind_by(me, empty, 0), 1);
 	CHECK_EQ(call(fd, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
 	CHECK_EQ(bind_by(me, empty, 0), -EINVAL);
-	CHECK_EQ(unbind_by(me, empty, 0), 0);
+	CHECK_EQ(unbind_by(me, empty, 0), -EINVAL);
+	CHECK_EQ(set_container(fd, empty), 0);
+	CHECK_EQ(unbind_by(me, empty, 0), -ESRCH);
+	CHECK_EQ(unbind_by(me, empty, me->pid), -ESRCH);
 	bond_world_end();
 }
 
@@ -195,15 +198,18 @@ static void pasids_can_run_out(void)
 
 static void a_group_that_leaves_loses_them(void)
 {
-	int device, device2;
+	int device, device2, other;
 
 	begin();
+	other = open_group(2);
+	CHECK_EQ(set_container(other, container), 0);
 	device = device_fd(group, bw.first);
 	device2 = device_fd(group, bw.second);
-	CHECK(device >= 0 && device2 >= 0);
+	CHECK(device >= 0 && device2 >= 0 && device_fd(other, bw.other) >= 0);
 	CHECK_EQ(bind_by(me, container, 0), 1);
 	CHECK_EQ(call(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
 	CHECK(!at_pasid(bw.first, 1) && !at_pasid(bw.second, 1));
+	CHECK(at_pasid(bw.other, 1) == me);
 	CHECK_EQ(set_container(group, container), 0);
 	CHECK(at_pasid(bw.first, 1) == me && at_pasid(bw.second, 1) == me);
 	close_fd(device2);
@@ -211,6 +217,36 @@ static void a_group_that_leaves_loses_them(void)
 	CHECK_EQ(unbind_by(me, container, 0), 0);
 	CHECK_EQ(set_container(group, container), 0);
 	CHECK(!at_pasid(bw.first, 1));
+	end();
+}
+
+static void the_last_group_takes_all_bonds_with_it(void)
+{
+	int device;
+
+	begin();
+	device = device_fd(group, bw.first);
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	CHECK_EQ(bind_by(peer, container, 0), 2);
+	person_end(peer);
+	await_forgotten(peer);
+	CHECK_EQ(call(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	CHECK(!at_pasid(bw.first, 1));
+	await_no_pasids();
+	CHECK_EQ(unbind_by(me, container, 0), -EINVAL);
+	CHECK_EQ(set_container(group, container), 0);
+	CHECK(!at_pasid(bw.first, 1));
+	CHECK_EQ(unbind_by(me, container, 0), -ESRCH);
+	CHECK_EQ(unbind_by(me, container, peer->pid), -ESRCH);
+	/* Its device is the last, where that is open longer than its file. */
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	close_fd(group);
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	close_fd(device);
+	await_no_pasids();
+	CHECK_EQ(bind_by(me, container, 0), -EINVAL);
+	CHECK_EQ(set_container(open_group(1), container), 0);
+	CHECK_EQ(unbind_by(me, container, 0), -ESRCH);
 	end();
 }
 
@@ -474,6 +510,7 @@ int main(void)
 	a_pasid_can_be_too_high();
 	pasids_can_run_out();
 	a_group_that_leaves_loses_them();
+	the_last_group_takes_all_bonds_with_it();
 	a_group_whose_file_is_closed_keeps_them();
 	a_container_that_is_closed_drops_them();
 	an_answer_that_cannot_be_given_leaves_nothing();

@@ -32,7 +32,7 @@ static void *bind_and_unbind(void *arg)
 		CHECK_ANSWER(rc, -EINVAL, -ESRCH);
 		atomic_fetch_add(&bound, rc > 0);
 		rc = unbind_by(person, shared, pid);
-		CHECK_ANSWER(rc, -ESRCH);
+		CHECK_ANSWER(rc, -ESRCH, -EINVAL);
 	}
 	return NULL;
 }
