@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BAR_REGISTERS VFIO_PCI_BAR0_REGION_INDEX
@@ -14,6 +15,9 @@
 
 #define PCI_COMMAND           4
 #define PCI_MEMORY_AND_MASTER 6
+
+#define LOOKS  100
+#define NAP_NS 50000
 
 static int get(const struct dmax *dmax, uint64_t offset, uint32_t *value)
 {
@@ -157,12 +161,19 @@ int dmax_submit(struct dmax_queue *queue, const struct dmax_descriptor *descript
 
 int dmax_wait(const struct dmax_queue *queue, const struct dmax_record *record)
 {
+	const struct timespec nap = {.tv_nsec = NAP_NS};
+	unsigned looks = 0;
+
 	while (!__atomic_load_n(&record->status, __ATOMIC_ACQUIRE)) {
 		uint32_t state = __atomic_load_n(doorbell(queue, DMAX_D_STATE), __ATOMIC_ACQUIRE);
 
 		if (DMAX_STATE(state) == DMAX_STATE_HALTED)
 			return -EIO;
-		sched_yield();
+		/* What is short is there soon, and what is long leaves the processor to others. */
+		if (looks++ < LOOKS)
+			sched_yield();
+		else
+			nanosleep(&nap, NULL);
 	}
 	return 0;
 }
