@@ -92,7 +92,7 @@ const struct iommuse_model dmax_model = {
 	.api_version = IOMMUSE_DEVICE_API,
 	.name = "dmax",
 	.title = "an accelerator with queues, PASIDs and page faults: docs/devices/dmax.md",
-	.example = "iommuse run --device dmax -- copy_by_pointer",
+	.example = "iommuse run --device dmax -- ./copy_by_pointer",
 	.keys = keys,
 	/* Nobody's: no driver of real hardware takes it for its own. */
 	.vendor = 0x494d,

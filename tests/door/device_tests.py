@@ -42,6 +42,44 @@ def model(door):
     door.expect_nothing_left(before)
 
 
+# What the examples of drivers of dmax say, and what is said of the mistakes that they make on purpose.
+TWO_SPACES = (
+    'queue 0, PASID 1: 0x100260 holds "this is address space 0"\n'
+    'queue 1, PASID 2: 0x100260 holds "this is address space 1"\n'
+    "queue 2, PASID 3: halted, its ring cannot be read\n")
+BY_POINTER = (
+    'the device has PASID 1, and copied by pointer: "carried by a device, from pointer to pointer"\n'
+    "the device cannot write to a constant: page fault at its address\n")
+NOT_ATTACHED = (
+    r"iommuse: 0000:01:00.0 PASID 3: DMA read of 64 bytes from IOVA 0x100000 blocked: "
+    r"the PASID is not attached to an IOAS\n")
+NOT_WRITABLE = (
+    r"iommuse: 0000:01:00.0 PASID 1 of process \d+ \([^)]*\): DMA write of 45 bytes to address 0x[0-9a-f]+ blocked: "
+    r"the process has no such memory, or may not access it so\n")
+MEASURED = (
+    r"blocks of 1 MiB: device [\d.]+ GB/s, process_vm_readv and process_vm_writev [\d.]+ GB/s, ratio \d+ %\n")
+
+
+def dmax(door):
+    """the examples of drivers with PASIDs: address spaces of their own, and a process's"""
+    before = door.left_behind()
+    for options in (["--device=dmax"], ["--device=dmax,queues=8", "--pin=share"]):
+        status, out, err = door.run(door.program("two_spaces"), options=options)
+        same((status, out), (0, TWO_SPACES), f"two_spaces with {options}")
+        check(re.fullmatch(NOT_ATTACHED, err), f"says {err!r}")
+        status, out, err = door.run(door.program("copy_by_pointer"), options=options)
+        same((status, out), (0, BY_POINTER), f"copy_by_pointer with {options}")
+        check(re.fullmatch(NOT_WRITABLE, err), f"says {err!r}")
+    status, out, err = door.run(door.program("copy_by_pointer"), "--measure", "0000:02:00.0",
+                                options=["--device=ioat", "--device=dmax"])
+    same(status, 0, f"copy_by_pointer --measure: {err}")
+    check(out.startswith(BY_POINTER) and re.fullmatch(MEASURED, out[len(BY_POINTER):]), f"says {out!r}")
+    status, out, err = door.run(door.program("copy_by_pointer"), options=["--device=ioat"])
+    same((status, out), (1, ""), "another device")
+    check("No such device" in err or "Invalid argument" in err, f"says {err!r}")
+    door.expect_nothing_left(before)
+
+
 def devices(door):
     """a driver over VFIO, by each of four ways to a device"""
     with Server(door, options=["--device", "ioat"]) as server:
