@@ -50,6 +50,17 @@ def quotas(door):
 DMAX = ["--device", "dmax"]
 
 
+class Bonds(Server):
+    """What there is once for all bonds is there before the test begins."""
+
+    def __enter__(self):
+        super().__enter__()
+        self.client("bind_rights", "own_child")
+        self.baseline = self.steady_snapshot()
+        self.kinds = self.kinds_of_descriptors()
+        return self
+
+
 def attached(door):
     """PASIDs that are attached to page tables of an iommufd"""
     with Server(door, options=DMAX) as server:
@@ -59,7 +70,7 @@ def attached(door):
 
 def bind(door):
     """address spaces of processes that are bound to a container, by both types of IOMMU"""
-    with Server(door, options=[*DMAX, *DMAX, "--device", "ioat"]) as server:
+    with Bonds(door, options=[*DMAX, *DMAX, "--device", "ioat"]) as server:
         for variant, way in enumerate(("type 1", "type 1 version 2")):
             print(f"    {way}:")
             server.client("bind", "--variant", str(variant), "--rounds", door.rounds(20, 500))
@@ -68,20 +79,20 @@ def bind(door):
 
 def bind_rights(door):
     """who may bind whose address space"""
-    with Server(door, options=DMAX) as server:
+    with Bonds(door, options=DMAX) as server:
         server.client("bind_rights")
         server.expect_no_leak("bind_rights")
 
 
 def sva(door):
     """a device that uses a process's own addresses"""
-    with Server(door, options=[*DMAX, *DMAX]) as server:
+    with Bonds(door, options=[*DMAX, *DMAX]) as server:
         server.client("sva", "--rounds", door.rounds(20, 1000))
         server.expect_no_leak("sva")
 
 
 def sva_ends(door):
     """exit, exec, fork, munmap and UNBIND while a device is at work with a process's own addresses"""
-    with Server(door, options=DMAX) as server:
+    with Bonds(door, options=DMAX) as server:
         server.client("sva_ends", "--rounds", door.rounds(20, 1000))
         server.expect_no_leak("sva_ends")
