@@ -3,114 +3,15 @@
  * PASIDs of /dev/ioasid that are attached to page tables of an iommufd: whose may be attached, and when their numbers
  * are free again. Device 0 is dmax.
  */
-#include "accel.h"
 #include "ioasid.h"
 #include "peer.h"
+#include "spaces.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
-enum { IOMMU_HWPT_ALLOC = 0x89, WITH_PASIDS = 8, ATTACH_PASID = 1 };
-
-#define RING_IOVA 0x10000000ull
-#define DATA_IOVA 0x20000000ull
-
-struct hwpt_alloc {
-	uint32_t size, flags, dev_id, pt_id, out_hwpt_id, reserved, data_type, data_len;
-	uint64_t data_uptr;
-	uint32_t fault_id, reserved2;
-};
-struct attach_pasid {
-	uint32_t argsz, flags, pt_id, pasid;
-};
-struct detach_pasid {
-	uint32_t argsz, flags, pasid;
-};
-
-/* A device that is bound to an iommufd, of which nothing is attached but PASIDs. */
-struct bench {
-	struct accel a;
-	uint32_t ioas[2], hwpt[2];
-	struct queue_memory *memory[2]; /* at RING_IOVA of either */
-	uint8_t *data[2];               /* two pages at DATA_IOVA of either */
-};
-
-static struct bench bench;
-
-static long detach_device(int device)
-{
-	struct detach_pasid c = {sizeof(c), 0, 0};
-
-	return door_ioctl(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &c);
-}
-
-static long attach(uint64_t pasid, unsigned space)
-{
-	struct attach_pasid c = {sizeof(c), ATTACH_PASID, bench.hwpt[space], (uint32_t)pasid};
-
-	return door_ioctl(bench.a.rig.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &c);
-}
-
-static long detach(uint64_t pasid)
-{
-	struct detach_pasid c = {sizeof(c), ATTACH_PASID, (uint32_t)pasid};
-
-	return door_ioctl(bench.a.rig.device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &c);
-}
-
-static bool make_space(struct test *t, unsigned i)
-{
-	struct hwpt_alloc c = {.size = sizeof(c), .flags = WITH_PASIDS, .dev_id = bench.a.rig.device_id};
-	int fd = bench.a.rig.container;
-	long ioas = ioas_alloc(fd);
-
-	bench.ioas[i] = (uint32_t)ioas;
-	bench.memory[i] = queue_memory_new(true);
-	bench.data[i] = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	c.pt_id = bench.ioas[i];
-	if (!CHECK(t, ioas > 0) || !SAME(t, door_ioctl(fd, IOMMU_HWPT_ALLOC, &c), 0))
-		return false;
-	bench.hwpt[i] = c.out_hwpt_id;
-	return SAME(t,
-		    ioas_map(fd, bench.ioas[i], bench.memory[i], (sizeof(struct queue_memory) + PAGE - 1) / PAGE * PAGE,
-			     RING_IOVA),
-		    0) &&
-	       SAME(t, ioas_map(fd, bench.ioas[i], bench.data[i], 2 * PAGE, DATA_IOVA), 0);
-}
-
-static bool open_bench(struct test *t)
-{
-	struct accel *a = &bench.a;
-
-	*a = (struct accel){.rig = {.way = CDEV, .container = -1, .group = -1, .device = -1}};
-	if (!SAME(t, rig_open_container(&a->rig), 0) || !SAME(t, accel_open_device(a), 0) ||
-	    !SAME(t, detach_device(a->rig.device), 0))
-		return false;
-	return make_space(t, 0) && make_space(t, 1);
-}
-
-static void close_bench(void)
-{
-	accel_close(&bench.a);
-}
-
-/* A copy in the address space of that PASID: its status, or -errno. */
-static long work(uint32_t pasid, unsigned space)
-{
-	struct queue q;
-	long rc = queue_start(&q, &bench.a, 0, pasid, bench.memory[space], RING_IOVA);
-
-	if (rc)
-		return rc;
-	memset(bench.data[space], 0x42 + (int)space, PAGE);
-	memset(bench.data[space] + PAGE, 0, PAGE);
-	rc = queue_do(&q, DMAX_COPY, 0, DATA_IOVA + PAGE, DATA_IOVA, PAGE, 0, NULL);
-	queue_stop(&q);
-	if (rc == DMAX_SUCCESS && memcmp(bench.data[space], bench.data[space] + PAGE, PAGE) != 0)
-		return -EBADMSG;
-	return rc;
-}
+static struct spaces spaces;
 
 /* Other processes: a file of their own, and the device that they share. */
 enum { OPEN, CLOSE, ALLOC, FREE, ATTACH, DETACH, EXIT };
@@ -131,9 +32,9 @@ static long serve(int socket, unsigned op, uint64_t a, uint64_t b)
 	case FREE:
 		return ioasid_free(file, (long)a);
 	case ATTACH:
-		return attach(a, (unsigned)b);
+		return spaces_attach(&spaces, a, (unsigned)b);
 	case DETACH:
-		return detach(a);
+		return spaces_detach(&spaces, a);
 	case EXIT:
 		_exit(0);
 	}
@@ -146,29 +47,29 @@ static void own(struct test *t)
 	long one;
 	long two;
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	fd = ioasid_open();
 	one = ioasid_any(fd);
 	two = ioasid_any(fd);
-	SAME(t, attach((uint64_t)one, 0), 0);
-	SAME(t, attach((uint64_t)two, 1), 0);
+	SAME(t, spaces_attach(&spaces, (uint64_t)one, 0), 0);
+	SAME(t, spaces_attach(&spaces, (uint64_t)two, 1), 0);
 	for (int i = 0; i < 5; i++) {
-		SAME(t, work((uint32_t)one, 0), DMAX_SUCCESS);
-		SAME(t, work((uint32_t)two, 1), DMAX_SUCCESS);
+		SAME(t, spaces_work(&spaces, (uint32_t)one, 0), DMAX_SUCCESS);
+		SAME(t, spaces_work(&spaces, (uint32_t)two, 1), DMAX_SUCCESS);
 	}
 	/* To the other space, and back. */
-	SAME(t, attach((uint64_t)one, 1), 0);
-	SAME(t, work((uint32_t)one, 1), DMAX_SUCCESS);
-	SAME(t, attach((uint64_t)one, 0), 0);
-	SAME(t, detach((uint64_t)two), 0);
-	SAME(t, work((uint32_t)two, 1), -EIO);
-	SAME(t, work((uint32_t)one, 0), DMAX_SUCCESS);
-	SAME(t, detach((uint64_t)one), 0);
-	SAME(t, work((uint32_t)one, 0), -EIO);
+	SAME(t, spaces_attach(&spaces, (uint64_t)one, 1), 0);
+	SAME(t, spaces_work(&spaces, (uint32_t)one, 1), DMAX_SUCCESS);
+	SAME(t, spaces_attach(&spaces, (uint64_t)one, 0), 0);
+	SAME(t, spaces_detach(&spaces, (uint64_t)two), 0);
+	SAME(t, spaces_work(&spaces, (uint32_t)two, 1), -EIO);
+	SAME(t, spaces_work(&spaces, (uint32_t)one, 0), DMAX_SUCCESS);
+	SAME(t, spaces_detach(&spaces, (uint64_t)one), 0);
+	SAME(t, spaces_work(&spaces, (uint32_t)one, 0), -EIO);
 	SAME(t, ioasid_free(fd, one), 0);
 	SAME(t, ioasid_free(fd, two), 0);
-	close_bench();
+	spaces_close(&spaces);
 }
 
 static void of_another(struct test *t)
@@ -177,30 +78,30 @@ static void of_another(struct test *t)
 	int fd;
 	long theirs;
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	peer = peer_start(serve);
 	SAME(t, peer_ask(&peer, OPEN, 0, 0), 0);
 	theirs = peer_ask(&peer, ALLOC, 0, 0);
 	/* Whether one has a file of one's own or none. */
-	SAME(t, attach((uint64_t)theirs, 0), -EACCES);
+	SAME(t, spaces_attach(&spaces, (uint64_t)theirs, 0), -EACCES);
 	fd = ioasid_open();
-	SAME(t, attach((uint64_t)theirs, 0), -EACCES);
-	SAME(t, work((uint32_t)theirs, 0), -EIO);
+	SAME(t, spaces_attach(&spaces, (uint64_t)theirs, 0), -EACCES);
+	SAME(t, spaces_work(&spaces, (uint32_t)theirs, 0), -EIO);
 	/* It is the caller that counts, not who opened the device. */
 	SAME(t, peer_ask(&peer, ATTACH, (uint64_t)theirs, 0), 0);
-	SAME(t, work((uint32_t)theirs, 0), DMAX_SUCCESS);
-	SAME(t, attach((uint64_t)theirs, 1), -EACCES);
-	SAME(t, work((uint32_t)theirs, 0), DMAX_SUCCESS);
+	SAME(t, spaces_work(&spaces, (uint32_t)theirs, 0), DMAX_SUCCESS);
+	SAME(t, spaces_attach(&spaces, (uint64_t)theirs, 1), -EACCES);
+	SAME(t, spaces_work(&spaces, (uint32_t)theirs, 0), DMAX_SUCCESS);
 	SAME(t, peer_ask(&peer, DETACH, (uint64_t)theirs, 0), 0);
 	/* Freed, it is nobody's. */
 	SAME(t, peer_ask(&peer, FREE, (uint64_t)theirs, 0), 0);
-	SAME(t, attach((uint64_t)theirs, 0), 0);
-	SAME(t, work((uint32_t)theirs, 0), DMAX_SUCCESS);
-	SAME(t, detach((uint64_t)theirs), 0);
+	SAME(t, spaces_attach(&spaces, (uint64_t)theirs, 0), 0);
+	SAME(t, spaces_work(&spaces, (uint32_t)theirs, 0), DMAX_SUCCESS);
+	SAME(t, spaces_detach(&spaces, (uint64_t)theirs), 0);
 	SAME(t, peer_end(&peer), 0);
 	close(fd);
-	close_bench();
+	spaces_close(&spaces);
 }
 
 /* As Linux has it, where nobody allocates any. */
@@ -208,25 +109,25 @@ static void of_nobody(struct test *t)
 {
 	static const uint32_t pasids[] = {1, 2, 77, 0xfffff};
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	for (int with_file = 0; with_file < 2; with_file++) {
 		int fd = with_file ? ioasid_open() : -1;
 
 		for (size_t i = 0; i < sizeof(pasids) / sizeof(pasids[0]); i++) {
-			SAME(t, attach(pasids[i], 0), 0);
-			SAME(t, work(pasids[i], 0), DMAX_SUCCESS);
+			SAME(t, spaces_attach(&spaces, pasids[i], 0), 0);
+			SAME(t, spaces_work(&spaces, pasids[i], 0), DMAX_SUCCESS);
 		}
 		for (size_t i = 0; i < sizeof(pasids) / sizeof(pasids[0]); i++) {
-			SAME(t, detach(pasids[i]), 0);
-			SAME(t, work(pasids[i], 0), -EIO);
+			SAME(t, spaces_detach(&spaces, pasids[i]), 0);
+			SAME(t, spaces_work(&spaces, pasids[i], 0), -EIO);
 		}
 		close(fd);
 	}
-	SAME(t, attach(0x100000, 0), -EINVAL); /* the device has 20 bits */
-	SAME(t, attach(1ull << 31, 0), -ENOSPC);
-	SAME(t, attach(0xffffffff, 0), -ENOSPC);
-	close_bench();
+	SAME(t, spaces_attach(&spaces, 0x100000, 0), -EINVAL); /* the device has 20 bits */
+	SAME(t, spaces_attach(&spaces, 1ull << 31, 0), -ENOSPC);
+	SAME(t, spaces_attach(&spaces, 0xffffffff, 0), -ENOSPC);
+	spaces_close(&spaces);
 }
 
 /* FREE of one that a device uses: 0, as often as one likes; but the number is nobody's before the detach. */
@@ -235,23 +136,23 @@ static void freed_while_attached(struct test *t)
 	int fd;
 	uint64_t pasid;
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	fd = ioasid_open();
 	pasid = (uint64_t)ioasid_any(fd);
 	for (unsigned long i = 0; i < t->rounds && !t->failed; i++) {
-		SAME(t, attach(pasid, 0), 0);
+		SAME(t, spaces_attach(&spaces, pasid, 0), 0);
 		SAME(t, ioasid_free(fd, (long)pasid), 0);
 		SAME(t, ioasid_free(fd, (long)pasid), 0);
 		SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), -ENOSPC);
 		CHECK(t, ioasid_any(fd) != (long)pasid);
 		SAME(t, ioasid_free(fd, (long)pasid + 1), 0);
-		SAME(t, work((uint32_t)pasid, 0), DMAX_SUCCESS);
-		SAME(t, detach(pasid), 0);
+		SAME(t, spaces_work(&spaces, (uint32_t)pasid, 0), DMAX_SUCCESS);
+		SAME(t, spaces_detach(&spaces, pasid), 0);
 		SAME(t, ioasid_free(fd, (long)pasid), -ENOENT);
 		SAME(t, ioasid_any(fd), (long)pasid);
 	}
-	close_bench();
+	spaces_close(&spaces);
 }
 
 /* A close frees what is detached, and what is not when it is. */
@@ -261,28 +162,28 @@ static void closed_while_attached(struct test *t)
 	int fd;
 	uint64_t pasid;
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	peer = peer_start(serve);
 	SAME(t, peer_ask(&peer, OPEN, 0, 0), 0);
 	fd = ioasid_open();
 	pasid = (uint64_t)ioasid_any(fd);
-	SAME(t, attach(pasid, 0), 0);
+	SAME(t, spaces_attach(&spaces, pasid, 0), 0);
 	close(fd);
 	/* Neither another process nor the same with a new file gets it. */
 	CHECK(t, peer_ask(&peer, ALLOC, 0, 0) != (long)pasid);
 	fd = ioasid_open();
 	CHECK(t, fd >= 0);
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), -ENOSPC);
-	SAME(t, work((uint32_t)pasid, 0), DMAX_SUCCESS);
-	SAME(t, detach(pasid), 0);
+	SAME(t, spaces_work(&spaces, (uint32_t)pasid, 0), DMAX_SUCCESS);
+	SAME(t, spaces_detach(&spaces, pasid), 0);
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), (long)pasid);
 	/* The end of the device's file is a detach. */
-	SAME(t, attach(pasid, 0), 0);
+	SAME(t, spaces_attach(&spaces, pasid, 0), 0);
 	SAME(t, ioasid_free(fd, (long)pasid), 0);
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), -ENOSPC);
 	SAME(t, peer_end(&peer), 0);
-	close_bench();
+	spaces_close(&spaces);
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), (long)pasid);
 }
 
@@ -291,7 +192,7 @@ static void exits_while_attached(struct test *t)
 {
 	int fd;
 
-	if (!open_bench(t))
+	if (!spaces_open(t, &spaces))
 		return;
 	fd = ioasid_open();
 	for (unsigned long i = 0; i < t->rounds && !t->failed; i++) {
@@ -304,12 +205,12 @@ static void exits_while_attached(struct test *t)
 		SAME(t, ioasid_free(fd, (long)pasid), -EACCES);
 		SAME(t, i % 2 ? peer_kill(&peer) : peer_end(&peer), i % 2 ? -SIGKILL : 0);
 		SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), -ENOSPC);
-		SAME(t, work((uint32_t)pasid, 0), DMAX_SUCCESS);
-		SAME(t, detach(pasid), 0);
+		SAME(t, spaces_work(&spaces, (uint32_t)pasid, 0), DMAX_SUCCESS);
+		SAME(t, spaces_detach(&spaces, pasid), 0);
 		SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), (long)pasid);
 		SAME(t, ioasid_free(fd, (long)pasid), 0);
 	}
-	close_bench();
+	spaces_close(&spaces);
 }
 
 /* Everything goes at once with one process, whatever it was at. */
@@ -320,11 +221,11 @@ static void all_at_once(struct test *t)
 		int fd;
 
 		if (pid == 0) {
-			if (!open_bench(t))
+			if (!spaces_open(t, &spaces))
 				_exit(1);
 			fd = ioasid_open();
 			for (uint64_t k = 1; k < 5; k++)
-				if (ioasid_any(fd) != (long)k || attach(k, k % 2))
+				if (ioasid_any(fd) != (long)k || spaces_attach(&spaces, k, k % 2))
 					_exit(2);
 			ioasid_free(fd, 2);
 			if (i % 3 == 1)
