@@ -184,9 +184,10 @@ static int go_on(void *context)
 	hear(o->go);
 	SAME(o->t, bind_pid(0), o->pasid);
 	SAME(o->t, work(1, (uint32_t)o->pasid, 0x66), DMAX_SUCCESS);
-	if (!o->t->failed)
+	if (!o->t->failed) {
 		tell(o->done);
-	hear(o->go);
+		hear(o->go);
+	}
 	syscall(SYS_exit_group, o->t->failed);
 	return 0;
 }
