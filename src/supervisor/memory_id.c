@@ -36,7 +36,7 @@ static ssize_t read_proc(pid_t tid, const char *name, void *buf, size_t size)
 
 int memory_id_read(pid_t tid, struct memory_id *id)
 {
-	uint64_t auxv[AUXV_MAX][2];
+	uint64_t auxv[AUXV_MAX][2] = {{0}};
 	ssize_t n = read_proc(tid, "auxv", auxv, sizeof(auxv));
 
 	*id = (struct memory_id){0};

@@ -478,7 +478,7 @@ static void owner_that_ends_frees_all(struct rules *t)
 			if (allocate_any(t, fd) != 1 || alloc(t, fd, LAST, LAST) != LAST)
 				_exit(100);
 			pass(sockets[1], fd);
-			while (by_signal)
+			if (by_signal)
 				pause();
 			_exit(0);
 		}
@@ -502,14 +502,15 @@ static void owner_that_ends_frees_all(struct rules *t)
 /* The program that is executed asks what its maker's file is to it. */
 static void file_is_foreign_after_exec(struct rules *t)
 {
+	const char *given = getenv("IOASID_FD");
 	char number[16];
 	pid_t pid;
 	int fd;
 
 	if (!has_processes(t))
 		return;
-	if (getenv("IOASID_FD")) {
-		fd = atoi(getenv("IOASID_FD"));
+	if (given) {
+		fd = atoi(given);
 		expect_foreign(t, fd);
 		int own = ioasid_open(t);
 
