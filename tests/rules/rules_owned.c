@@ -265,12 +265,12 @@ static void a_pasid_of_another_process_is_eacces(struct rules *t)
 }
 
 static const struct rule_case cases[] = {
-	CASE("C.5-13,C.5-14", a_pasid_stays_while_it_is_attached),
-	CASE("C.5-14", a_pasid_that_is_not_freed_stays_its_owner_s),
+	CASE("C.5-13,F.1-5f,C.5-14", a_pasid_stays_while_it_is_attached),
+	CASE("F.1-5f,C.5-14", a_pasid_that_is_not_freed_stays_its_owner_s),
 	CASE("C.5-15", to_replace_holds_it_once),
 	CASE("C.5-16", what_fails_holds_nothing),
 	CASE("C.5-17", a_device_that_is_closed_gives_them_back),
-	CASE("C.5-14", a_file_that_is_closed_frees_what_is_not_attached),
+	CASE("F.1-5f,C.5-14", a_file_that_is_closed_frees_what_is_not_attached),
 	CASE("C.5-18", a_pasid_that_nobody_has_is_anybody_s),
 	CASE("C.5-19", arguments_come_before_owners),
 	CASE("C.5-20,G.4-4", a_pasid_of_a_bond_is_eacces),
