@@ -9,6 +9,9 @@
 
 #define CACHE_LINE_DWORDS 16U
 
+/* As many as there are groups of them. */
+#define PAGE_REQUESTS 512U
+
 /* Where capabilities are. */
 #define PM_AT      0x40U
 #define MSI_AT     0x50U
@@ -207,8 +210,8 @@ static void fill_extended(struct pci_config *config, const struct iommuse_model 
 		config->pri = extend(config, &last, &end, PCI_EXT_CAP_ID_PRI, PCI_EXT_CAP_PRI_SIZEOF);
 		set16(config->byte, config->pri + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
 		set16(config->byte, config->pri + PCI_PRI_STATUS, model->pasid_bits ? PCI_PRI_STATUS_PASID : 0);
-		set32(config->byte, config->pri + PCI_PRI_MAX_REQ, 32);
-		set32(config->byte, config->pri + PCI_PRI_ALLOC_REQ, 32);
+		set32(config->byte, config->pri + PCI_PRI_MAX_REQ, PAGE_REQUESTS);
+		set32(config->byte, config->pri + PCI_PRI_ALLOC_REQ, PAGE_REQUESTS);
 	}
 	if (model->pasid_bits) {
 		config->pasid = extend(config, &last, &end, PCI_EXT_CAP_ID_PASID, PCI_EXT_CAP_PASID_SIZEOF);

@@ -13,7 +13,7 @@
 
 #define AT UINT64_C(0x7000000000)
 
-enum { PID = 5, BYTES = 4096, ROUNDS = 300, LONG_ROUNDS = 20000 };
+enum { PID = 5, BYTES = 4096, ROUNDS = 150, LONG_ROUNDS = 20000 };
 
 static struct epoch epoch;
 static struct iommu_device device;
