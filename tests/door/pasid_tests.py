@@ -95,9 +95,11 @@ def bind_rights(door):
 
 def sva(door):
     """a device that uses a process's own addresses"""
-    with Bonds(door, options=[*DMAX, *DMAX]) as server:
-        server.client("sva", "--rounds", door.rounds(20, 1000))
-        server.expect_no_leak("sva")
+    for pin in ("follow", "share"):
+        with Bonds(door, options=[*DMAX, *DMAX, f"--pin={pin}"]) as server:
+            print(f"    --pin={pin}")
+            server.client("sva", "--rounds", door.rounds(20, 1000))
+            server.expect_no_leak("sva")
 
 
 def sva_ends(door):
@@ -105,3 +107,10 @@ def sva_ends(door):
     with Bonds(door, options=DMAX) as server:
         server.client("sva_ends", "--rounds", door.rounds(20, 1000))
         server.expect_no_leak("sva_ends")
+
+
+def sva_stalled(door):
+    """a device that waits for a page which its process does not bring holds up nobody else"""
+    with Bonds(door, options=[*DMAX, *DMAX]) as server:
+        server.client("sva_stalled", "--rounds", door.rounds(6, 100))
+        server.expect_no_leak("sva_stalled")
