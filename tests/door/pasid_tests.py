@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tests of the door that have PASIDs and shared address spaces."""
-from harness import Server
+import os
+import re
+import signal
+import subprocess
+
+from harness import HANG, Server, Skipped, check, read_line, same
 
 
 def ioasid(door):
@@ -110,7 +115,40 @@ def sva_ends(door):
 
 
 def sva_stalled(door):
-    """a device that waits for a page which its process does not bring holds up nobody else"""
-    with Bonds(door, options=[*DMAX, *DMAX]) as server:
-        server.client("sva_stalled", "--rounds", door.rounds(6, 100))
-        server.expect_no_leak("sva_stalled")
+    """a device that waits for its process's own memory holds up nobody else, also when the process ends"""
+    if not door.root:
+        raise Skipped("only root mounts")
+    folder = f"{door.tmp}/sva-stalled"
+    os.mkdir(folder)
+    for end in ("kill", "exit", "answer"):
+        file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+        line = read_line(file_server.stdout, "the file server")
+        if line.startswith("skip"):
+            raise Skipped(line[len("skip: "):].strip())
+        try:
+            with Bonds(door, options=[*DMAX, *DMAX]) as server:
+                print(f"    {end}:")
+                server.ask("start", name="stalled", argv=[door.program("sva_stalled"), f"{folder}/file"])
+                same(server.ask("line", name="stalled"), "ready\n", "the driver")
+                file_server.send_signal(signal.SIGUSR1)
+                server.ask("write", name="stalled", text="x")
+                same(read_line(file_server.stdout, "the file server"), "read\n", "the file server")
+                server.client("sva_stalled", "others_are_served")
+                if end == "answer":
+                    file_server.kill()
+                if end == "kill":
+                    server.ask("kill", name="stalled")
+                status, out = server.ask("wait", name="stalled")
+                same((status, out), (-9 if end == "kill" else 0, ""), end)
+                server.client("sva_stalled", "others_are_served")
+                file_server.kill()
+                file_server.wait()
+                server.baseline["processes"] -= 1
+                server.client("sva_stalled", "is_over")
+                server.expect_no_leak(end)
+        finally:
+            file_server.kill()
+            subprocess.run(["umount", "-l", folder], check=False)
+            file_server.wait()
+            file_server.stdout.close()
+    os.rmdir(folder)
