@@ -267,6 +267,56 @@ static void nobody_gets_what_another_has(struct test *t)
 	CHECK(t, !arena->wrong);
 }
 
+struct opener {
+	_Atomic int *holders;
+	_Atomic unsigned *opened;
+	unsigned long rounds;
+	bool wrong;
+};
+
+static void *open_and_close(void *arg)
+{
+	struct opener *o = arg;
+
+	for (unsigned long i = 0; i < o->rounds; i++) {
+		int fd = ioasid_open();
+
+		if (fd < 0) {
+			o->wrong |= fd != -EBUSY;
+			continue;
+		}
+		++*o->opened;
+		o->wrong |= ++*o->holders != 1;
+		o->wrong |= ioasid_any(fd) != 1;
+		o->wrong |= ioasid_any(fd) != 2;
+		--*o->holders;
+		close(fd);
+	}
+	return NULL;
+}
+
+/* Of threads that open it at once, one has it; and each finds it as new. */
+static void threads_contend(struct test *t)
+{
+	enum { THREADS = 4 };
+	_Atomic int holders = 0;
+	_Atomic unsigned opened = 0;
+	struct opener openers[THREADS];
+	pthread_t threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++) {
+		openers[i] = (struct opener){&holders, &opened, t->rounds * 10, false};
+		SAME(t, pthread_create(&threads[i], NULL, open_and_close, &openers[i]), 0);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		CHECK(t, !openers[i].wrong);
+	}
+	dprintf(STDOUT_FILENO, "# %s: opened %u times\n", t->name, opened);
+	CHECK(t, opened > 0);
+	SAME(t, ioasid_any(ioasid_open()), 1);
+}
+
 /* Quotas: of a process, which has them anew when it opens the file again, and another one has its own. */
 
 static void quota_of_a_process(struct test *t)
@@ -395,6 +445,7 @@ int main(int argc, char **argv)
 		{"taken_in_turns", taken_in_turns},
 		{"ends_in_every_state", ends_in_every_state},
 		{"nobody_gets_what_another_has", nobody_gets_what_another_has},
+		{"threads_contend", threads_contend},
 		{"quota_of_a_process", quota_of_a_process},
 		{"failures_are_not_charged", failures_are_not_charged},
 		{"quota_and_fork", quota_and_fork},

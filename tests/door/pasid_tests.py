@@ -37,7 +37,8 @@ def space(door):
         with Server(door, options=[f"--pasid-bits={bits}"]) as server:
             print(f"    {bits} bits:")
             server.client("ioasid_space", "exhausted_by_two", "taken_in_turns", "ends_in_every_state",
-                          "nobody_gets_what_another_has", "--variant", str(bits), "--rounds", door.rounds(50, 1000))
+                          "nobody_gets_what_another_has", "threads_contend", "--variant", str(bits),
+                          "--rounds", door.rounds(50, 1000))
             server.expect_no_leak("ioasid_space")
 
 
@@ -50,6 +51,24 @@ def quotas(door):
                           "quota_of_threads", "ends_in_every_state" if quota > 20 else "quota_of_threads",
                           "--variant", str(quota), "--rounds", door.rounds(20, 300))
             server.expect_no_leak("quotas")
+    refusals(door)
+
+
+def refusals(door):
+    """What a process was refused is told to who asks."""
+    before = door.left_behind()
+    name = f"refusals-{os.getpid()}"
+    p = door.start(door.program("ioasid_space"), "refused_once", "--variant", "3",
+                   options=[f"--name={name}", "--pasid-quota=3"],
+                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    same(read_line(p.stdout, "a program that is refused a PASID"), "# refused\n", "the program")
+    status, out, err = door.run(door.iommuse, "status", name, plain=True)
+    same((status, err), (0, ""), "iommuse status")
+    check(re.search(r"\b3\s+3\s+1\b", out), f"3 of 3 PASIDs, and 1 refused, are not in {out}")
+    print("    ok refusals are told")
+    p.communicate("x", timeout=HANG)
+    same(p.returncode, 0, "exit status")
+    door.expect_nothing_left(before)
 
 
 DMAX = ["--device", "dmax"]
