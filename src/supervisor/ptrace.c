@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the kernel asks of a debugger, in its order. All of it can be read below /proc, but for:
- * - whether a process may be dumped: the owner of its files below /proc says it, root where it may not. Of a process
- * whose effective user and group are root's that cannot be told, and it counts as one that may;
+ * - whether a process may be dumped. If it has our user and group, a thread of ours without capabilities finds it out;
+ * else the owner of its files below /proc says it, who is root where it may not;
  * - what it has allowed itself (PR_SET_PTRACER): it counts as nothing;
  * - other security modules (SELinux, AppArmor): they decide about us.
  */
 #include "supervisor/ptrace.h"
 
+#include "base/thread.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
 
@@ -19,6 +20,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/capability.h>
@@ -129,11 +131,41 @@ static int read_task(const struct supervisor *s, pid_t tid, struct task *task)
 	return task->tgid ? 0 : -ESRCH;
 }
 
+struct dump_probe {
+	pid_t tid;
+	bool refused;
+};
+
+/* Nothing is mapped there: who may look finds that out. */
+static void *probe_dumpable(void *context)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	struct dump_probe *probe = context;
+	char byte;
+	struct iovec local = {&byte, 1};
+	struct iovec remote = {NULL, 1};
+
+	if (syscall(__NR_capget, &header, data) == 0) {
+		data[0].effective = data[1].effective = 0;
+		syscall(__NR_capset, &header, data);
+	}
+	probe->refused = process_vm_readv(probe->tid, &local, 1, &remote, 1, 0) < 0 && errno == EPERM;
+	return NULL;
+}
+
 static bool is_dumpable(pid_t tid, const struct ptrace_rights *rights)
 {
+	struct dump_probe probe = {.tid = tid};
 	struct stat st;
+	pthread_t thread;
 
-	return stat_proc(tid, "stat", &st) && st.st_uid == rights->uid[1] && st.st_gid == rights->gid[1];
+	if (!has_ids(rights, getuid(), getgid()))
+		return stat_proc(tid, "stat", &st) && st.st_uid == rights->uid[1] && st.st_gid == rights->gid[1];
+	if (thread_start(&thread, "iommuse-probe", probe_dumpable, &probe))
+		return false;
+	pthread_join(thread, NULL);
+	return !probe.refused;
 }
 
 /* Has a process CAP_SYS_PTRACE in the user namespace of another? It has in all that are inside of its own if it has it
@@ -260,10 +292,10 @@ static int check(const struct call *call, pid_t pid, const struct task *target)
 		.same = syscall(__NR_kcmp, call->n.tid, pid, KCMP_VM, 0, 0) == 0,
 		.caller = caller.rights,
 		.target = target->rights,
-		.dumpable = is_dumpable(pid, &target->rights),
 		.privileged = has_ptrace_in(&caller, pid),
 		.scope = read_scope(),
 	};
+	q.dumpable = q.privileged || is_dumpable(pid, &target->rights);
 	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL && descends(call->supervisor, target, caller.tgid);
 	return ptrace_is_allowed(&q) ? 0 : -EACCES;
 }
