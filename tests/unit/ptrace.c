@@ -121,24 +121,40 @@ static struct mm *own_mm(struct client *client)
 
 static struct supervisor supervisor;
 
-/* What a process finds that has become another user before. */
-static int find(pid_t pid)
+/* What iommuse, which this process is, answers another one. */
+static int find_for(pid_t caller, pid_t pid)
 {
 	static const struct client_ops ops = {.mm = own_mm};
-	struct call call = {.supervisor = &supervisor,
-			    .client = {.ops = &ops, .pid = getpid(), .tid = getpid()},
-			    .n.tid = getpid()};
+	struct call call = {
+		.supervisor = &supervisor, .client = {.ops = &ops, .pid = caller, .tid = caller}, .n.tid = caller};
 	struct mm *mm;
 	int rc = remote_find_mm(&call.client, pid, &mm);
 
 	return rc ? rc : mm == &own ? 1 : 0;
 }
 
+static int find(pid_t pid)
+{
+	return find_for(getpid(), pid);
+}
+
 enum {
 	PLAIN,
 	NOT_DUMPABLE,
 	ZOMBIE,
+	RESTING, /* its capabilities are permitted, but not in effect */
 };
+
+static void rest(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+
+	if (syscall(__NR_capget, &header, data) == 0) {
+		data[0].effective = data[1].effective = 0;
+		syscall(__NR_capset, &header, data);
+	}
+}
 
 static pid_t child_of(uid_t uid, int kind)
 {
@@ -151,6 +167,8 @@ static pid_t child_of(uid_t uid, int kind)
 	if (!pid) {
 		if (uid && (setgid(uid) || setuid(uid)))
 			_exit(1);
+		if (kind == RESTING)
+			rest();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_DUMPABLE, kind == NOT_DUMPABLE ? 0 : 1);
 		if (kind != ZOMBIE && write(ready[1], "", 1) == 1)
@@ -175,33 +193,14 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* Capabilities are permitted, but not in effect. */
-static void rest(void)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2] = {{0}};
-
-	if (syscall(__NR_capget, &header, data) == 0) {
-		data[0].effective = data[1].effective = 0;
-		syscall(__NR_capset, &header, data);
-	}
-}
-
-/* In a process of that user; 0: as it is, resting. */
+/* For a process of that user; of this one, it is resting. */
 static int found_by(uid_t uid, pid_t pid)
 {
-	pid_t finder = fork();
-	int status;
+	pid_t caller = child_of(uid, uid ? PLAIN : RESTING);
+	int rc = find_for(caller, pid);
 
-	if (!finder) {
-		if (uid && (setgid(uid) || setuid(uid)))
-			_exit(255);
-		if (!uid)
-			rest();
-		_exit(-find(pid) & 0x7f);
-	}
-	waitpid(finder, &status, 0);
-	return -WEXITSTATUS(status);
+	end(caller);
+	return rc;
 }
 
 static void who_is_there(void)
@@ -220,6 +219,9 @@ static void who_is_there(void)
 	child = child_of(0, PLAIN);
 	CHECK_EQ(find(child), 0);
 	CHECK_EQ(opened, child);
+	end(child);
+	child = child_of(0, NOT_DUMPABLE);
+	CHECK_EQ(find(child), getuid() ? -EACCES : 0);
 	end(child);
 }
 
