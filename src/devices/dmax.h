@@ -16,6 +16,7 @@
 #define DMAX_TRANSFER_MAX 0x7fffffffU
 #define DMAX_BATCH_MAX    1024U
 #define DMAX_RING_MAX     32768U
+#define DMAX_AHEAD        8U     /* descriptors that are read at once */
 #define DMAX_PIECE        65536U /* what passes through memory of the model at a time */
 
 enum dmax_operation {
@@ -103,6 +104,9 @@ struct dmax_queue {
 	enum dmax_status error;
 	uint64_t error_address;
 	uint32_t head, tail; /* modulo 2^32 */
+
+	struct dmax_descriptor ahead[DMAX_AHEAD]; /* of the ring, the first is number ahead_first */
+	uint32_t ahead_first, ahead_count;
 
 	bool busy, member_busy; /* work, member are under way */
 	struct dmax_work work, member;

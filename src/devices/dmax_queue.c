@@ -52,6 +52,7 @@ static void show_state(struct dmax *dmax, const struct dmax_queue *queue)
 
 static void forget_work(struct dmax_queue *queue)
 {
+	queue->ahead_count = 0;
 	queue->busy = false;
 	queue->member_busy = false;
 	queue->waiting = false;
@@ -273,16 +274,34 @@ static void begin(struct dmax_queue *queue, struct dmax_work *work, bool in_batc
 	queue->asked = 0;
 }
 
+/* Reads what comes next in the ring, some at once as each read has its price. Returns whether the first came. */
+static bool read_ahead(struct dmax *dmax, struct dmax_queue *queue)
+{
+	const uint32_t at = queue->head % queue->size;
+	const uint64_t address = queue->base + (uint64_t)at * sizeof(struct dmax_descriptor);
+	uint32_t n = queue->tail - queue->head;
+	struct iommuse_fault blocked;
+
+	n = n < DMAX_AHEAD ? n : DMAX_AHEAD;
+	n = n < queue->size - at ? n : queue->size - at;
+	queue->ahead_first = queue->head;
+	queue->ahead_count = n;
+	if (!iommuse_dma_read(dmax->device, dmax_pasid(queue), address, queue->ahead, n * sizeof(queue->ahead[0]),
+			      &blocked))
+		return true;
+	queue->ahead_count = 0;
+	if (blocked.iova - address < n * sizeof(queue->ahead[0]))
+		queue->ahead_count = (uint32_t)((blocked.iova - address) / sizeof(queue->ahead[0]));
+	if (!queue->ahead_count)
+		halt(dmax, queue, DMAX_ERROR_RING, blocked.iova);
+	return queue->ahead_count;
+}
+
 static void fetch(struct dmax *dmax, struct dmax_queue *queue)
 {
-	uint64_t address = queue->base + (uint64_t)(queue->head % queue->size) * sizeof(struct dmax_descriptor);
-	struct iommuse_fault at;
-
-	if (iommuse_dma_read(dmax->device, dmax_pasid(queue), address, &queue->work.descriptor,
-			     sizeof(queue->work.descriptor), &at)) {
-		halt(dmax, queue, DMAX_ERROR_RING, at.iova);
+	if (queue->head - queue->ahead_first >= queue->ahead_count && !read_ahead(dmax, queue))
 		return;
-	}
+	queue->work.descriptor = queue->ahead[queue->head - queue->ahead_first];
 	begin(queue, &queue->work, false);
 	queue->busy = true;
 	if (queue->work.descriptor.operation == DMAX_BATCH && !queue->work.status) {

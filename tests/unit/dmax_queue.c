@@ -366,6 +366,48 @@ static void a_ring_that_cannot_be_read_halts(void)
 	close_accelerator(&a);
 }
 
+/* What can be read of it is carried out before. */
+static void a_ring_that_can_be_read_in_part_halts_there(void)
+{
+	struct accelerator a;
+
+	open_accelerator(&a, "4");
+	set64(&a, DMAX_QUEUE(0) + DMAX_Q_BASE, RING + PAGE - 5 * sizeof(noop));
+	set(&a, DMAX_QUEUE(0) + DMAX_Q_SIZE, RING_ENTRIES);
+	command(&a, 0, DMAX_COMMAND_START);
+	set_rights(&a, 0, RING + PAGE, IOMMUSE_WRITE);
+	*door(&a, 0, DMAX_D_TAIL) = 7;
+	look(&a);
+	CHECK_EQ(*door(&a, 0, DMAX_D_HEAD), 5);
+	CHECK_EQ(error_of(&a, 0), DMAX_ERROR_RING);
+	CHECK_EQ(get64(&a, DMAX_QUEUE(0) + DMAX_Q_ERROR_ADDRESS), RING + PAGE);
+	close_accelerator(&a);
+}
+
+/* Nothing that was read for later is left when it starts anew. */
+static void a_restart_reads_the_ring_again(void)
+{
+	struct accelerator a;
+
+	open_started(&a);
+	for (unsigned i = 0; i < 8; i++)
+		array_at(&a, 0, RING)[i] = (struct dmax_descriptor){.operation = DMAX_FILL,
+								    .length = i ? 8 : 4 << 20,
+								    .destination = i ? TO : HUGE_MEMORY,
+								    .value = 1};
+	*door(&a, 0, DMAX_D_TAIL) = 8;
+	CHECK(dmax_model.poll(a.state));
+	command(&a, 0, DMAX_COMMAND_STOP);
+	command(&a, 0, DMAX_COMMAND_START);
+	for (unsigned i = 0; i < 8; i++)
+		put(&a, 0,
+		    (struct dmax_descriptor){.operation = DMAX_FILL, .length = 8, .destination = TO, .value = 2});
+	look(&a);
+	CHECK_EQ(a.memory[0][TO], 2);
+	CHECK_EQ(*door(&a, 0, DMAX_D_HEAD), 8);
+	close_accelerator(&a);
+}
+
 static void a_queue_drains(void)
 {
 	struct accelerator a;
@@ -527,6 +569,8 @@ int main(void)
 	a_failure_without_a_record_halts();
 	a_record_that_cannot_be_written_halts();
 	a_ring_that_cannot_be_read_halts();
+	a_ring_that_can_be_read_in_part_halts_there();
+	a_restart_reads_the_ring_again();
 	a_queue_drains();
 	a_stop_drops_what_is_under_way();
 	nothing_is_done_while_it_is_disabled();
