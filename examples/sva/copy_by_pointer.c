@@ -35,12 +35,12 @@
 
 /* So many copies are under way at once. A descriptor's place in the ring becomes free just after its record is written,
  * so the ring has more. */
-#define COPIES 8
+#define COPIES 32
 #define RING   (2 * COPIES)
 
 /* What is measured: so many blocks in each round, and the best of the rounds. */
 #define BLOCKS 64
-#define ROUNDS 20
+#define ROUNDS 50
 
 static int container, group, device;
 static uint32_t pasid;
@@ -224,7 +224,7 @@ static double by_process(uint8_t *to, const uint8_t *from, uint8_t *between)
 }
 
 /* A child that does a round and tells its bandwidth, each time that it is asked. */
-static pid_t start_child(uint8_t *to, const uint8_t *from, int asked, int told)
+static pid_t start_child(uint8_t *to, const uint8_t *from, const int ask[2], const int tell[2])
 {
 	pid_t child = fork();
 
@@ -233,12 +233,14 @@ static pid_t start_child(uint8_t *to, const uint8_t *from, int asked, int told)
 	if (child)
 		return child;
 	uint8_t *between = allocate(4096, BLOCK);
-	double result;
+	double rate;
 	char c;
 
-	while (read(asked, &c, 1) == 1) {
-		result = by_process(to, from, between);
-		if (write(told, &result, sizeof(result)) != sizeof(result))
+	/* With that end of its own it would wait for ever when the parent is gone. */
+	close(ask[1]);
+	while (read(ask[0], &c, 1) == 1) {
+		rate = by_process(to, from, between);
+		if (write(tell[1], &rate, sizeof(rate)) != sizeof(rate))
 			break;
 	}
 	_exit(EXIT_SUCCESS);
@@ -253,10 +255,9 @@ static void measure(struct dmax_record *record)
 	pid_t child;
 
 	memset(from, 0x5a, BLOCK);
-	/* A pipe's end that the child has as well would keep it from its end. */
 	if (pipe2(ask, O_CLOEXEC) || pipe2(tell, O_CLOEXEC))
 		fail("pipe", errno);
-	child = start_child(to, from, ask[0], tell[1]);
+	child = start_child(to, from, ask, tell);
 	prctl(PR_SET_PTRACER, child);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		rate = by_device(to, from, record);
