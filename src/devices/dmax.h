@@ -174,10 +174,10 @@ void dmax_queue_answer(struct dmax *dmax, struct dmax_queue *queue, uint32_t gro
 enum dmax_status dmax_work_check(const struct dmax_descriptor *descriptor, bool in_batch);
 
 /*
- * Does at most `most` bytes of work, which is no batch, in the address space of a PASID. Returns 0; -EFAULT: at
- * work->address, with work->access, for the reason *reason.
+ * Does at most `most` bytes of work, which is no batch, in the address space of a PASID. Returns how many bytes it took
+ * on. *reason: 0, or why it was stopped at work->address, with work->access.
  */
-int dmax_work_step(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t most, uint32_t *reason);
+uint32_t dmax_work_step(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t most, uint32_t *reason);
 
 /* Makes dmax->crc and dmax->fill. */
 void dmax_work_init(struct dmax *dmax);

@@ -333,20 +333,19 @@ static void fetch_member(struct dmax *dmax, struct dmax_queue *queue)
 		member->status = DMAX_ABANDONED;
 }
 
-/* Returns how many bytes it was about. */
+/* Returns how many bytes it was about, as do the next ones. */
 static uint32_t step(struct dmax *dmax, struct dmax_queue *queue, struct dmax_work *work, uint32_t most)
 {
-	uint32_t done = work->done, reason;
-	int rc;
+	uint32_t done = work->done, reason, n;
 
 	if (work->status)
 		return 0;
-	rc = dmax_work_step(dmax, work, dmax_pasid(queue), most, &reason);
+	n = dmax_work_step(dmax, work, dmax_pasid(queue), most, &reason);
 	if (work->done != done)
 		queue->asked = 0;
-	if (rc)
+	if (reason)
 		fault(dmax, queue, work, reason);
-	return work->done - done;
+	return n;
 }
 
 static uint32_t step_batch(struct dmax *dmax, struct dmax_queue *queue, uint32_t most)

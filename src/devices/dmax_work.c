@@ -2,7 +2,6 @@
 /* What dmax does with memory. */
 #include "devices/dmax.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* CRC-32C, its bits reversed. */
@@ -69,29 +68,27 @@ static uint32_t before(const struct iommuse_fault *fault, uint64_t address, uint
 	return fault->iova - address < n ? (uint32_t)(fault->iova - address) : 0;
 }
 
-static int failed(struct dmax_work *work, const struct iommuse_fault *fault, uint32_t access, uint32_t *reason)
+static void failed(struct dmax_work *work, const struct iommuse_fault *fault, uint32_t access, uint32_t *reason)
 {
 	work->address = fault->iova;
 	work->access = access;
 	*reason = fault->reason;
-	return -EFAULT;
 }
 
-static int copy(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
+static void copy(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
 {
 	uint64_t from = work->descriptor.source + work->done, to = work->descriptor.destination + work->done;
 	struct iommuse_fault fault;
 
 	if (!iommuse_dma_copy(dmax->device, pasid, to, from, n, &fault)) {
 		work->done += n;
-		return 0;
-	}
-	if (fault.iova - to < n) {
+	} else if (fault.iova - to < n) {
 		work->done += before(&fault, to, n);
-		return failed(work, &fault, IOMMUSE_WRITE, reason);
+		failed(work, &fault, IOMMUSE_WRITE, reason);
+	} else {
+		work->done += before(&fault, from, n);
+		failed(work, &fault, IOMMUSE_READ, reason);
 	}
-	work->done += before(&fault, from, n);
-	return failed(work, &fault, IOMMUSE_READ, reason);
 }
 
 static void fill_with(struct dmax *dmax, uint64_t value)
@@ -103,20 +100,19 @@ static void fill_with(struct dmax *dmax, uint64_t value)
 		memcpy(dmax->fill + i, &value, sizeof(value));
 }
 
-static int fill(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
+static void fill(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
 {
 	uint64_t to = work->descriptor.destination + work->done;
 	const uint8_t *from = dmax->fill + work->done % sizeof(dmax->fill_value);
 	struct iommuse_fault fault;
 
-	n = least(n, DMAX_PIECE);
 	fill_with(dmax, work->descriptor.value);
 	if (!iommuse_dma_write(dmax->device, pasid, to, from, n, &fault)) {
 		work->done += n;
-		return 0;
+		return;
 	}
 	work->done += before(&fault, to, n);
-	return failed(work, &fault, IOMMUSE_WRITE, reason);
+	failed(work, &fault, IOMMUSE_WRITE, reason);
 }
 
 static uint32_t same(const uint8_t *a, const uint8_t *b, uint32_t n)
@@ -139,26 +135,22 @@ static uint32_t read_some(struct dmax *dmax, uint32_t pasid, uint64_t address, v
 	return before(fault, address, n);
 }
 
-static int compare(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
+static void compare(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
 {
 	struct iommuse_fault fault_a, fault_b;
 	uint32_t got_a, got_b, equal;
 
-	n = least(n, DMAX_PIECE);
 	got_a = read_some(dmax, pasid, work->descriptor.source + work->done, dmax->a, n, &fault_a);
 	got_b = got_a ? read_some(dmax, pasid, work->descriptor.destination + work->done, dmax->b, got_a, &fault_b) : 0;
 	equal = same(dmax->a, dmax->b, got_b);
 	work->done += equal;
 	work->result = work->done;
-	if (equal < got_b) {
+	if (equal < got_b)
 		work->status = DMAX_SUCCESS;
-		return 0;
-	}
-	if (got_b < got_a)
-		return failed(work, &fault_b, IOMMUSE_READ, reason);
-	if (got_a < n)
-		return failed(work, &fault_a, IOMMUSE_READ, reason);
-	return 0;
+	else if (got_b < got_a)
+		failed(work, &fault_b, IOMMUSE_READ, reason);
+	else if (got_a < n)
+		failed(work, &fault_a, IOMMUSE_READ, reason);
 }
 
 static uint32_t crc_update(const uint32_t table[8][256], uint32_t crc, const uint8_t *at, size_t n)
@@ -177,37 +169,41 @@ static uint32_t crc_update(const uint32_t table[8][256], uint32_t crc, const uin
 	return crc;
 }
 
-static int checksum(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
+static void checksum(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t n, uint32_t *reason)
 {
 	uint32_t sum = work->done ? (uint32_t)work->result : (uint32_t)work->descriptor.value;
 	struct iommuse_fault fault;
 	uint32_t got;
 
-	n = least(n, DMAX_PIECE);
 	got = read_some(dmax, pasid, work->descriptor.source + work->done, dmax->a, n, &fault);
 	work->result = (uint32_t)~crc_update((const uint32_t(*)[256])dmax->crc, ~sum, dmax->a, got);
 	work->done += got;
-	return got < n ? failed(work, &fault, IOMMUSE_READ, reason) : 0;
+	if (got < n)
+		failed(work, &fault, IOMMUSE_READ, reason);
 }
 
-int dmax_work_step(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t most, uint32_t *reason)
+uint32_t dmax_work_step(struct dmax *dmax, struct dmax_work *work, uint32_t pasid, uint32_t most, uint32_t *reason)
 {
-	static int (*const steps[])(struct dmax *, struct dmax_work *, uint32_t, uint32_t, uint32_t *) = {
+	static void (*const steps[])(struct dmax *, struct dmax_work *, uint32_t, uint32_t, uint32_t *) = {
 		[DMAX_COPY] = copy,
 		[DMAX_FILL] = fill,
 		[DMAX_COMPARE] = compare,
 		[DMAX_CHECKSUM] = checksum,
 	};
-	int rc = 0;
+	const struct dmax_descriptor *descriptor = &work->descriptor;
+	uint32_t n = least(descriptor->length - work->done, most);
 
-	if (work->descriptor.operation != DMAX_NOOP) {
-		uint32_t n = least(work->descriptor.length - work->done, most);
-
-		rc = steps[work->descriptor.operation](dmax, work, pasid, n, reason);
-	}
-	if (!rc && (work->descriptor.operation == DMAX_NOOP || work->done == work->descriptor.length))
+	*reason = 0;
+	if (descriptor->operation == DMAX_NOOP) {
 		work->status = DMAX_SUCCESS;
-	return rc;
+		return 0;
+	}
+	if (descriptor->operation != DMAX_COPY)
+		n = least(n, DMAX_PIECE);
+	steps[descriptor->operation](dmax, work, pasid, n, reason);
+	if (!*reason && work->done == descriptor->length)
+		work->status = DMAX_SUCCESS;
+	return n;
 }
 
 void dmax_work_init(struct dmax *dmax)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tests of the door that have VFIO devices."""
+"""The tests of the door that have devices."""
 import os
 import pathlib
 import re
@@ -39,6 +39,24 @@ def model(door):
         status, out, err = door.run("true", options=[f"--device={options}"])
         same((status, out), (125, ""), options)
         check(why in err, f"says {err!r}")
+    door.expect_nothing_left(before)
+
+
+def examples(door):
+    """the program of the demo: what it says with a test device, and without"""
+    before = door.left_behind()
+    program = door.program("test_device")
+    told = []
+    for options in (["--pin=follow"], ["--pin=share"], ["--verbose"]):
+        status, out, err = door.run(program, options=["--selftest", *options])
+        same(status, 0, f"exit status with {options}: {out}{err}")
+        told.append(out)
+    same(told, told[:1] * 3, "what it says with --pin=follow, --pin=share, --verbose")
+    for line in ("read fault=5 -> 40 device=3 perm=WRITE addr=0x2010000 grpid=0 cookie=1",
+                 "write fault=5 cookie=1 code=SUCCESS -> 8", "device 3 is attached to hwpt 6"):
+        check(f"/dev/iommu(3) {line}\n" in err, f"--verbose does not say {line!r}: {err}")
+    status, out, err = door.run(program)
+    same((status, out.splitlines()[-1].endswith("there is no test device")), (1, True), "without --selftest")
     door.expect_nothing_left(before)
 
 

@@ -262,6 +262,27 @@ static void the_largest_are_done_piece_by_piece(void)
 	close_accelerator(&a);
 }
 
+/* Those that end early have looked at as much. */
+static void a_poll_of_short_work_is_short(void)
+{
+	struct accelerator a;
+
+	open_started(&a);
+	for (unsigned i = 0; i < 1024; i++)
+		array_at(&a, 0, ARRAY)[i] = (struct dmax_descriptor){
+			.operation = DMAX_COMPARE, .length = 1 << 20, .source = FROM, .destination = HUGE_MEMORY};
+	put(&a, 0,
+	    (struct dmax_descriptor){.operation = DMAX_BATCH,
+				     .flags = DMAX_FLAG_RECORD,
+				     .length = 1024,
+				     .record = RECORDS,
+				     .source = ARRAY});
+	memset(a.memory[0] + FROM, 1, 65536);
+	CHECK(polls(&a, (2 << 20) + 65536) >= 64);
+	CHECK_EQ(record(&a, 0, 0)->done, 1024);
+	close_accelerator(&a);
+}
+
 static void no_queue_waits_for_another_one(void)
 {
 	struct accelerator a;
@@ -304,6 +325,7 @@ int main(void)
 	nothing_is_done_by_a_noop();
 	what_is_wrong_is_told();
 	the_largest_are_done_piece_by_piece();
+	a_poll_of_short_work_is_short();
 	no_queue_waits_for_another_one();
 	return check_result();
 }
