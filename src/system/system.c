@@ -217,6 +217,7 @@ static int open_node(struct system *system, const struct node *node, struct clie
 	case NODE_CDEV:
 		return vfio_cdev_open(&system->vfio, node->what, file);
 	case NODE_IOASID:
+		vfio_settle(&system->vfio);
 		return ioasid_open(&system->ioasid_users, client, file);
 	}
 	return -ENOENT;

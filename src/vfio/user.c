@@ -111,13 +111,22 @@ bool device_is_taken(struct device_file *file)
 	return taken;
 }
 
+static void settle_closing(struct vfio_device *device)
+{
+	pthread_mutex_lock(&device->user_lock);
+	settle(device, is_closing);
+	pthread_mutex_unlock(&device->user_lock);
+}
+
 void group_settle(struct vfio *vfio, const struct vfio_group *group)
 {
-	for (struct vfio_device *device = vfio->devices; device; device = device->next) {
-		if (device->group != group)
-			continue;
-		pthread_mutex_lock(&device->user_lock);
-		settle(device, is_closing);
-		pthread_mutex_unlock(&device->user_lock);
-	}
+	for (struct vfio_device *device = vfio->devices; device; device = device->next)
+		if (device->group == group)
+			settle_closing(device);
+}
+
+void vfio_settle(struct vfio *vfio)
+{
+	for (struct vfio_device *device = vfio->devices; device; device = device->next)
+		settle_closing(device);
 }
