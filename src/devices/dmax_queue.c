@@ -100,6 +100,7 @@ void dmax_queue_start(struct dmax *dmax, struct dmax_queue *queue)
 	queue->error_address = 0;
 	queue->head = 0;
 	queue->tail = 0;
+	queue->ahead_count = 0;
 	queue->state = queue->error ? DMAX_DISABLED : DMAX_ENABLED;
 	show(dmax, queue, D_TAIL, 0);
 	show(dmax, queue, D_HEAD, 0);

@@ -442,6 +442,26 @@ static void a_queue_drains(void)
 	close_accelerator(&a);
 }
 
+/* What was read of the ring before is not what is there after a restart. */
+static void a_queue_that_was_drained_reads_the_ring_again(void)
+{
+	struct accelerator a;
+
+	open_started(&a);
+	for (uint8_t value = 1; value <= 2; value++) {
+		for (unsigned i = 0; i < 4; i++)
+			put(&a, 0,
+			    (struct dmax_descriptor){
+				    .operation = DMAX_FILL, .length = 8, .destination = TO, .value = value});
+		command(&a, 0, DMAX_COMMAND_DRAIN);
+		look(&a);
+		CHECK_EQ(state_of(&a, 0), DMAX_STATE_DISABLED);
+		CHECK_EQ(a.memory[0][TO], value);
+		command(&a, 0, DMAX_COMMAND_START);
+	}
+	close_accelerator(&a);
+}
+
 static void a_stop_drops_what_is_under_way(void)
 {
 	struct accelerator a;
@@ -572,6 +592,7 @@ int main(void)
 	a_ring_that_can_be_read_in_part_halts_there();
 	a_restart_reads_the_ring_again();
 	a_queue_drains();
+	a_queue_that_was_drained_reads_the_ring_again();
 	a_stop_drops_what_is_under_way();
 	nothing_is_done_while_it_is_disabled();
 	a_reset_ends_everything();
