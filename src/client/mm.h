@@ -28,7 +28,8 @@ static inline bool mm_is_gone(const struct mm *mm)
 	return atomic_load_explicit(&mm->gone, memory_order_acquire);
 }
 
-/* Are they the same memory? Two processes may live in one (CLONE_VM). */
+/* Are they the same memory? Two processes may live in one (CLONE_VM). b is the address space of a client, in a call.
+ * Without locks: who has a is asked where it is of the same family. */
 static inline bool mm_same(struct mm *a, struct mm *b)
 {
 	return a == b || (a->ops == b->ops && a->ops->same && a->ops->same(a, b));

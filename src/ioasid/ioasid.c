@@ -209,43 +209,73 @@ static const struct file_ops ioasid_ops = {
 	.release = ioasid_release,
 };
 
-/* What an address space has open; NULL: nothing. With the lock held. */
-static const struct ioasid_user *find_user(const struct ioasid_users *users, struct mm *mm)
+/* The last that was opened before one with this serial, with a reference; NULL: none. */
+static struct ioasid_user *last_before(struct ioasid_users *users, uint64_t serial)
 {
-	for (const struct ioasid_user *user = users->first; user; user = user->next)
+	struct ioasid_user *user;
+
+	pthread_mutex_lock(&users->lock);
+	user = users->first;
+	while (user && (user->file.serial >= serial || !file_get_live(&user->file)))
+		user = user->next;
+	pthread_mutex_unlock(&users->lock);
+	return user;
+}
+
+/*
+ * What an address space has open that was opened before one with this serial, with a reference; NULL: nothing. No lock
+ * is held while memory is compared, as processes can make that last.
+ */
+static struct ioasid_user *find_user(struct ioasid_users *users, struct mm *mm, uint64_t serial)
+{
+	struct ioasid_user *user;
+
+	while ((user = last_before(users, serial))) {
 		if (!mm_is_gone(user->mm) && mm_same(user->mm, mm))
 			return user;
+		serial = user->file.serial;
+		file_put(&user->file);
+	}
 	return NULL;
 }
 
 uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm)
 {
-	const struct ioasid_user *user;
-	uint64_t token;
+	struct ioasid_user *user = find_user(users, mm, UINT64_MAX);
+	const uint64_t token = user ? user->mm->serial : mm->serial;
 
-	pthread_mutex_lock(&users->lock);
-	user = find_user(users, mm);
-	token = user ? user->mm->serial : mm->serial;
-	pthread_mutex_unlock(&users->lock);
+	if (user)
+		file_put(&user->file);
 	return token;
 }
 
-/* With the lock held. */
+/* Into the list, which is in the order of their serials, the last first. */
 static int enter(struct ioasid_users *users, struct ioasid_user *user)
 {
-	int rc;
+	int rc = ioasid_set_new(users->space, user->mm->serial, users->quota, IOASID_SET_MM, &user->set);
 
-	if (find_user(users, user->mm))
-		return -EBUSY;
-	rc = ioasid_set_new(users->space, user->mm->serial, users->quota, IOASID_SET_MM, &user->set);
 	if (rc)
 		return rc == -EEXIST ? -EBUSY : rc;
+	pthread_mutex_lock(&users->lock);
+	user->file.serial = atomic_fetch_add_explicit(users->file_serial, 1, memory_order_relaxed) + 1;
 	user->next = users->first;
 	user->link = &users->first;
 	if (user->next)
 		user->next->link = &user->next;
 	users->first = user;
+	pthread_mutex_unlock(&users->lock);
 	return 0;
+}
+
+/* Of two processes with one memory that open it at once, the one that came first has it. */
+static int check_alone(struct ioasid_users *users, const struct ioasid_user *user)
+{
+	struct ioasid_user *other = find_user(users, user->mm, user->file.serial);
+
+	if (!other)
+		return 0;
+	file_put(&other->file);
+	return -EBUSY;
 }
 
 int ioasid_open(struct ioasid_users *users, struct client *client, struct file **file)
@@ -260,16 +290,15 @@ int ioasid_open(struct ioasid_users *users, struct client *client, struct file *
 	if (!user)
 		return -ENOMEM;
 	file_init(&user->file, &ioasid_ops);
-	user->file.serial = atomic_fetch_add_explicit(users->file_serial, 1, memory_order_relaxed) + 1;
 	user->users = users;
 	user->mm = mm_get(mm);
 	user->watch.gone = mm_gone;
 	pthread_mutex_init(&user->lock, NULL);
-	pthread_mutex_lock(&users->lock);
 	rc = enter(users, user);
-	pthread_mutex_unlock(&users->lock);
 	if (!rc && !mm_watch(mm, &user->watch))
 		rc = -EINVAL;
+	if (!rc)
+		rc = check_alone(users, user);
 	if (rc) {
 		file_put(&user->file);
 		return rc;

@@ -23,7 +23,7 @@ struct ioasid_users {
 	uint64_t quota;                /* of each process; UINT64_MAX: none */
 	_Atomic uint64_t *file_serial; /* the last that was given in the system */
 	struct event_stream *events;   /* may be NULL */
-	pthread_mutex_t lock;          /* guards the list; above the space's */
+	pthread_mutex_t lock;          /* guards the list; a leaf, but for those of the users and the space's */
 	struct ioasid_user *first;
 };
 

@@ -89,6 +89,7 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 {
 	int fd = t->fd_arg == NO_FD ? -1 : (int)call->n.args[t->fd_arg];
 	struct standin *closed, *e;
+	bool executed = false;
 	int err;
 
 	supervisor_lock(s);
@@ -98,6 +99,7 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	if (!err) {
 		process_call_begin(call);
 		exec_call_begin(call);
+		executed = call->process->exec_tried && remote_mm_opened(call->process->mm);
 		e = call->is_open ? standin_find(s, &call->stat) : NULL;
 		if (e) {
 			call->file = file_get(e->file);
@@ -107,6 +109,8 @@ static int begin(struct supervisor *s, struct call *call, const struct trapped *
 	}
 	supervisor_unlock(s);
 	standins_drop(s, closed);
+	if (executed)
+		exec_settle(call);
 	if (!err)
 		standins_settle(s, call->client.pid);
 	return err;

@@ -105,21 +105,45 @@ static int replace_mm(struct supervisor *s, struct process *p)
 	return 0;
 }
 
-/* While an execve is under way, or may have worked, both are possible. What cannot be told stays as it was. */
+/* Under the lock. is: as remote_mm_is() says; what cannot be told stays as it was. */
+static void decide(struct supervisor *s, struct process *p, int is)
+{
+	if (!is)
+		is = replace_mm(s, p);
+	else if (is > 0)
+		remote_mm_expect_no_end(p->mm);
+	p->exec_tried = is < 0;
+}
+
+/* While an execve is under way both are possible, and a call that began before it has the old one. */
+static bool is_open_question(const struct process *p)
+{
+	return p->exec_tried && !p->execs;
+}
+
 void exec_settle(struct call *call)
 {
+	struct supervisor *s = call->supervisor;
 	struct process *p = call->process;
-	int is = 0;
+	struct remote_mm *mm = NULL;
+	int is;
 
-	if (!p->exec_tried || (!remote_mm_opened(p->mm) && p->execs))
+	supervisor_lock(s);
+	if (is_open_question(p) && !remote_mm_opened(p->mm)) {
+		decide(s, p, 0);
+	} else if (is_open_question(p)) {
+		mm = p->mm;
+		mm_get(remote_mm_base(mm));
+	}
+	supervisor_unlock(s);
+	if (!mm)
 		return;
-	if (remote_mm_opened(p->mm))
-		is = remote_mm_is(p->mm, call->n.tid);
-	if (!is)
-		is = replace_mm(call->supervisor, p);
-	else if (is > 0 && !p->execs)
-		remote_mm_expect_no_end(p->mm);
-	p->exec_tried = p->execs || is < 0;
+	is = remote_mm_is(mm, call->n.tid);
+	supervisor_lock(s);
+	if (is_open_question(p) && p->mm == mm)
+		decide(s, p, is);
+	supervisor_unlock(s);
+	mm_put(remote_mm_base(mm));
 }
 
 void exec_call_begin(struct call *call)
@@ -139,8 +163,6 @@ void exec_call_begin(struct call *call)
 			link = &exec->next;
 		}
 	}
-	if (!p->execs && remote_mm_opened(p->mm))
-		exec_settle(call);
 }
 
 void exec_process_end(struct process *p)

@@ -17,7 +17,7 @@ void exec_call_begin(struct call *call);
 
 /*
  * Finds out which memory the process of a call has after an execve that has been tried: the old one, or another one
- * from now on. Under the lock.
+ * from now on. Without the lock: the process can make it last.
  */
 void exec_settle(struct call *call);
 

@@ -72,7 +72,7 @@ int memory_has_origin(int mem, const struct memory_id *id, pid_t tid)
 		return rc;
 	if (!id->auxv)
 		return -ENODATA;
-	if (now.auxv != id->auxv || now.random != id->random)
+	if (!memory_ids_equal(&now, id))
 		return 0;
 	return now.random ? shows_the_same(mem, tid, now.random, RANDOM_BYTES) : 1;
 }

@@ -20,7 +20,15 @@ struct memory_id {
 /* Of the memory that a thread has. Returns 0, or -errno: it is gone, or we may not look at it; then the id is none. */
 int memory_id_read(pid_t tid, struct memory_id *id);
 
+/* Do both exist and say the same? */
+static inline bool memory_ids_equal(const struct memory_id *a, const struct memory_id *b)
+{
+	return a->auxv && a->auxv == b->auxv && a->random == b->random;
+}
+
 /*
+ * Both that follow copy from the memory, which its process can make last as long as it likes: without locks.
+ *
  * Was the memory behind mem, an open /proc/PID/mem, which has this id, and that of a thread made by one execve?
  * Returns 1, 0, or -errno: it cannot be told.
  */

@@ -261,13 +261,12 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) != 0;
 }
 
-/* With the lock. A program that is not ours executes another one without being noticed: so it is looked now and then
- * whether it has. */
-static int open_mm(struct supervisor *s, struct process *p, int alive)
+/* With the lock. A program that is not ours executes another one without being told of: its end is looked for. */
+static int open_mm(struct supervisor *s, struct process *p, struct remote_view *view, int alive)
 {
 	struct remote_mm *mm = p->mm;
 
-	if (remote_mm_opened(mm) && remote_mm_is_left(mm)) {
+	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
 		mm = remote_mm_new(s, p->pid);
 		if (!mm)
 			return -ENOMEM;
@@ -276,8 +275,9 @@ static int open_mm(struct supervisor *s, struct process *p, int alive)
 		p->mm = mm;
 	}
 	if (!remote_mm_opened(mm)) {
-		remote_mm_open(mm, p->pid);
-		/* Until it makes a call itself. */
+		remote_mm_adopt(mm, view);
+		if (!remote_mm_opened(mm))
+			return -ENFILE;
 		remote_mm_expect_end(mm);
 		p->exec_tried = true;
 	}
@@ -295,9 +295,11 @@ static int open_mm(struct supervisor *s, struct process *p, int alive)
 
 int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
 {
+	struct remote_view view;
 	struct process *p;
 	int err;
 
+	remote_view_open(&view, pid, pid);
 	supervisor_lock(s);
 	p = process_find(s->processes, pid);
 	/* The number may have been another process's just before. */
@@ -305,12 +307,13 @@ int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
 		process_forget(s, p);
 	err = process_of(s, pid, &p);
 	if (!err)
-		err = open_mm(s, p, alive);
+		err = open_mm(s, p, &view, alive);
 	if (err == -EMFILE || err == -ENOSPC)
 		err = -ENFILE;
 	if (!err)
 		*mm = mm_get(remote_mm_base(p->mm));
 	supervisor_unlock(s);
+	remote_view_close(&view);
 	return err;
 }
 

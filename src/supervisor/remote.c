@@ -97,48 +97,64 @@ void remote_call_end(struct call *call)
 		mm_put(call->mm);
 }
 
-/* It is opened at its first use, as many processes only call execve. */
-static void renew_mm(struct call *call)
+/* Is the memory to be opened, for what outlives the call? Takes the lock. */
+static bool is_unopened(struct call *call)
+{
+	bool unopened;
+
+	supervisor_lock(call->supervisor);
+	unopened = !remote_mm_opened(call->process->mm);
+	supervisor_unlock(call->supervisor);
+	return unopened;
+}
+
+/* The memory that the process of a call has, opened by what of it was shown, if it was. Takes the lock. */
+static struct mm *use_mm(struct call *call, struct remote_view *view)
 {
 	struct process *p = call->process;
+	struct mm *mm;
 
-	exec_settle(call);
-	if (!remote_mm_opened(p->mm))
-		remote_mm_open(p->mm, call->n.tid);
-	if (p->execs)
-		remote_mm_expect_end(p->mm);
-	/* Also where it was opened for another process before. */
-	if (!p->exec_tried)
-		remote_mm_supervise(p->mm);
-	remote_mm_used_by(p->mm, call->n.tid);
+	supervisor_lock(call->supervisor);
+	if (view && !remote_mm_opened(p->mm))
+		remote_mm_adopt(p->mm, view);
+	if (remote_mm_opened(p->mm)) {
+		if (p->execs)
+			remote_mm_expect_end(p->mm);
+		/* Also where it was opened for another process before. */
+		if (!p->exec_tried)
+			remote_mm_supervise(p->mm);
+		remote_mm_used_by(p->mm, call->n.tid);
+	}
+	mm = mm_get(remote_mm_base(p->mm));
+	supervisor_unlock(call->supervisor);
+	return mm;
 }
 
 static struct mm *remote_client_mm(struct client *client)
 {
 	struct call *call = call_of(client);
+	struct remote_view view;
 
 	if (call->mm)
 		return call->mm;
-	supervisor_lock(call->supervisor);
-	renew_mm(call);
-	call->mm = mm_get(remote_mm_base(call->process->mm));
-	supervisor_unlock(call->supervisor);
+	exec_settle(call);
+	if (!is_unopened(call)) {
+		call->mm = use_mm(call, NULL);
+		return call->mm;
+	}
+	remote_view_open(&view, call->client.pid, call->n.tid);
+	call->mm = use_mm(call, &view);
+	remote_view_close(&view);
 	return call->mm;
 }
 
 /* It is not opened for this: the memory may be that of the process which a vfork was made in, until an execve. */
 struct remote_mm *remote_call_mm(struct call *call)
 {
-	struct mm *mm = call->mm;
-
-	if (mm)
-		return (struct remote_mm *)mm_get(mm);
-	supervisor_lock(call->supervisor);
-	if (remote_mm_opened(call->process->mm))
-		renew_mm(call);
-	mm = mm_get(remote_mm_base(call->process->mm));
-	supervisor_unlock(call->supervisor);
-	return (struct remote_mm *)mm;
+	if (call->mm)
+		return (struct remote_mm *)mm_get(call->mm);
+	exec_settle(call);
+	return (struct remote_mm *)use_mm(call, NULL);
 }
 
 static bool remote_capable(struct client *client, int cap)

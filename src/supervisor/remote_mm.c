@@ -107,12 +107,6 @@ int remote_mm_is(const struct remote_mm *mm, pid_t tid)
 	return rc > 0 ? memory_has_stack(mm->mem, tid) : rc;
 }
 
-bool remote_mm_is_left(const struct remote_mm *mm)
-{
-	return remote_mm_gone(mm) ||
-	       (atomic_load(&mm->doubtful) && memory_has_origin(mm->mem, &mm->id, mm->base.pid) == 0);
-}
-
 /*
  * Asked for a client's address space, b, of which a thread waits in a call. While the processes of both have what they
  * had, the kernel knows.
@@ -124,8 +118,9 @@ static bool remote_same(struct mm *a, struct mm *b)
 	const pid_t tid = atomic_load(&y->tid);
 	long different;
 
-	/* What one process has had one after the other is not the same. */
-	if (a->pid == b->pid || remote_mm_gone(x) || remote_mm_gone(y))
+	/* To ask may take as long as their processes like, so it is not asked of strangers. What one process has had
+	 * one after the other is not the same. */
+	if (a->pid == b->pid || !memory_ids_equal(&x->id, &y->id) || remote_mm_gone(x) || remote_mm_gone(y))
 		return false;
 	different = syscall(__NR_kcmp, a->pid, tid, KCMP_VM, 0, 0);
 	if (different < 0 && errno != ESRCH)
@@ -505,17 +500,56 @@ void remote_mm_used_by(struct remote_mm *mm, pid_t tid)
 	atomic_store(&mm->tid, tid);
 }
 
-void remote_mm_open(struct remote_mm *mm, pid_t tid)
+void remote_view_open(struct remote_view *view, pid_t pid, pid_t tid)
 {
-	if (mm->pidfd < 0)
-		mm->pidfd = (int)syscall(__NR_pidfd_open, mm->base.pid, 0);
+	view->tid = tid;
+	view->pidfd = (int)syscall(__NR_pidfd_open, pid, 0);
+	(void)memory_id_read(tid, &view->id);
+	view->mem = open_proc(tid, "mem", O_RDWR);
+	view->maps = open_proc(tid, "maps", O_RDONLY);
+}
+
+static void close_opened(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void remote_view_close(struct remote_view *view)
+{
+	close_opened(&view->pidfd);
+	close_opened(&view->mem);
+	close_opened(&view->maps);
+}
+
+/* Takes a descriptor where there is none so far. */
+static void adopt(_Atomic int *place, int *fd)
+{
+	if (*place >= 0)
+		return;
+	*place = *fd;
+	*fd = -1;
+}
+
+void remote_mm_adopt(struct remote_mm *mm, struct remote_view *view)
+{
+	adopt(&mm->pidfd, &view->pidfd);
 	if (mm->mem < 0)
-		mm->mem = open_proc(tid, "mem", O_RDWR);
-	}
-	if (mm->maps < 0)
-		mm->maps = open_proc(tid, "maps", O_RDONLY);
+		mm->id = view->id;
+	adopt(&mm->mem, &view->mem);
+	adopt(&mm->maps, &view->maps);
 	if (!mm->account_opened)
-		open_account(mm, tid);
+		open_account(mm, view->tid);
 	mm->account_opened = true;
 	mm->opened = mm->mem != -ENFILE && mm->maps != -ENFILE;
+}
+
+void remote_mm_open(struct remote_mm *mm, pid_t tid)
+{
+	struct remote_view view;
+
+	remote_view_open(&view, mm->base.pid, tid);
+	remote_mm_adopt(mm, &view);
+	remote_view_close(&view);
 }

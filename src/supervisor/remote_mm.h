@@ -3,6 +3,7 @@
 #ifndef IOMMUSE_SUPERVISOR_REMOTE_MM_H
 #define IOMMUSE_SUPERVISOR_REMOTE_MM_H
 
+#include "supervisor/memory_id.h"
 #include "supervisor/supervisor.h"
 
 struct remote_mm;
@@ -13,10 +14,24 @@ struct vma;
 struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid);
 struct mm *remote_mm_base(struct remote_mm *mm);
 
+/* What is opened of the memory that a thread has. */
+struct remote_view {
+	pid_t tid;
+	int pidfd, mem, maps; /* or -errno */
+	struct memory_id id;
+};
+
+/* Without locks: the process can make it last, by an execve that another thread calls. What nobody adopts is closed. */
+void remote_view_open(struct remote_view *view, pid_t pid, pid_t tid);
+void remote_view_close(struct remote_view *view);
+
 /*
- * Gets hold of the memory, by a thread that has it. To be called at its first use and not before, as many processes
- * only call execve: under the lock.
+ * Gets hold of the memory, by what a thread that has it showed. At its first use and not before, as many processes only
+ * call execve. Under the lock.
  */
+void remote_mm_adopt(struct remote_mm *mm, struct remote_view *view);
+
+/* The same at once, where no lock is held that others need. */
 void remote_mm_open(struct remote_mm *mm, pid_t tid);
 bool remote_mm_opened(const struct remote_mm *mm);
 
@@ -37,11 +52,9 @@ int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma);
 /* Has nobody this memory any more? Also true where it could not be opened. */
 bool remote_mm_gone(const struct remote_mm *mm);
 
-/* Is it the memory of a thread, which waits for us in a call? Returns 1 or 0, or -errno: it cannot be told. */
+/* Is it the memory of a thread, which waits for us in a call? Returns 1 or 0, or -errno: it cannot be told. Without
+ * locks, as the process can make that last. */
 int remote_mm_is(const struct remote_mm *mm, pid_t tid);
-
-/* Has its process surely other memory by now, or none? */
-bool remote_mm_is_left(const struct remote_mm *mm);
 
 /* A thread that has it makes a call, in which mm_same() may be asked. */
 void remote_mm_used_by(struct remote_mm *mm, pid_t tid);
