@@ -11,10 +11,13 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <linux/userfaultfd.h>
 
 enum { STACK = 65536, MEMBERS = 8 };
 
@@ -314,12 +317,78 @@ static void exec_beside_calls(struct test *t)
 	}
 }
 
+/*
+ * A program that keeps who asks which memory it has waiting: where its random bytes lie, a page never comes. It has
+ * tried to execute before, so that it is to be asked.
+ */
+static void *be_stuck(void *context)
+{
+	const int ready = *(const int *)context;
+	uint64_t page = getauxval(AT_RANDOM) & ~UINT64_C(4095);
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register range = {.range = {page, 4096}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	int fd = ioasid_open();
+	char what = 'n';
+
+	if (uffd >= 0 && ioctl(uffd, UFFDIO_API, &api) == 0 && ioasid_any(fd) == 1) {
+		execl("/nowhere/at/all", "nothing", (char *)NULL);
+		if (mmap((void *)(uintptr_t)page, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			 -1, 0) != MAP_FAILED &&
+		    ioctl(uffd, UFFDIO_REGISTER, &range) == 0)
+			what = 'y';
+	}
+	(void)!write(ready, &what, 1);
+	for (;;)
+		ioasid_free(fd, 1);
+	return NULL;
+}
+
+__attribute__((noreturn)) static int helper_stuck(int ready)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, be_stuck, &ready);
+	for (;;)
+		pause();
+}
+
+static void memory_that_never_comes(struct test *t)
+{
+	char what = 'n';
+	int ready[2];
+	pid_t pid;
+
+	SAME(t, ERR(pipe(ready)), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(execute("stuck", ready[1], 0));
+	SAME(t, read(ready[0], &what, 1), 1);
+	if (what != 'y')
+		test_skip(t, "userfaultfd is not permitted");
+	for (unsigned long i = 0; what == 'y' && i < t->rounds && !t->failed; i++) {
+		int fd = ioasid_open();
+
+		SAME(t, ioasid_open(), -EBUSY);
+		SAME(t, ioasid_any(fd), 2);
+		SAME(t, ioasid_free(fd, 1), -EACCES);
+		close(fd);
+		SAME(t, execl("/nowhere/at/all", "nothing", (char *)NULL), -1);
+		SAME(t, ERR(close(open(DEV_IOMMU, O_RDWR))), 0);
+	}
+	SAME(t, ERR(kill(pid, SIGKILL)), 0);
+	SAME(t, wait_for(pid), -SIGKILL);
+	SAME(t, ioasid_any(ioasid_open()), 1);
+}
+
 static int helper(char **argv)
 {
 	struct test test = {.name = argv[2]};
 	int fd = atoi(argv[3]);
 	struct order o;
 
+	if (!strcmp(argv[2], "stuck"))
+		return helper_stuck(fd);
 	if (!strcmp(argv[2], "again"))
 		return helper_again(&test, fd, atoi(argv[4]));
 	if (sscanf(getenv("PIPES"), "%d %d", &o.in[1], &o.out[0]) != 2)
@@ -336,6 +405,7 @@ int main(int argc, char **argv)
 		{"who_is_left_of_one_memory", who_is_left_of_one_memory},
 		{"exec_again_and_again", exec_again_and_again},
 		{"exec_beside_calls", exec_beside_calls},
+		{"memory_that_never_comes", memory_that_never_comes},
 	};
 
 	if (argc == 5 && !strcmp(argv[1], "--helper"))
