@@ -297,7 +297,7 @@ static int attach_group(struct bonds *bonds, struct vfio_group *group, struct le
 	}
 	if (!rc)
 		return 0;
-	for (device = bonds->ctx->config->vfio->devices; attached; device = device->next) {
+	for (device = bonds->ctx->config->vfio->devices; device && attached; device = device->next) {
 		if (device->group != group || device->bonds != bonds || !device->bonded)
 			continue;
 		detach_device(bonds, device, left);

@@ -16,7 +16,7 @@
 /* The PASIDs of address spaces of a system. Returns 0 or -ENOMEM. All containers must have gone before they are freed;
  * NULL is none. */
 int mm_pasids_new(struct ioasid_space *ioasids, struct mm_pasids **pasids);
-void mm_pasids_free(struct mm_pasids *pasids);
+void mm_pasids_free(struct mm_pasids *all);
 
 /* The commands: entries of vfio_compat. */
 int vfio_iommu_bind(struct ucmd *ucmd);
