@@ -42,6 +42,23 @@ static int get_status(struct group_file *file, struct client *client, uaddr_t ar
 	return client_copy_out(client, arg, &status, sizeof(status));
 }
 
+/* With the lock held. */
+static int join(struct vfio_group *group, struct ctx *ctx, struct client *client, struct leftovers *left)
+{
+	int rc = bonds_add_group(ctx, group, left);
+
+	if (rc)
+		return rc;
+	rc = compat_ioas_make(ctx, client);
+	if (rc) {
+		bonds_remove_group(ctx, group, left);
+		return rc;
+	}
+	file_get(&ctx->file);
+	group->container = ctx;
+	return 0;
+}
+
 /* A call of a file that was closed meanwhile may come after the group has another opener. */
 static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *client)
 {
@@ -53,13 +70,7 @@ static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *clie
 	if (group->container || group->opener != file)
 		rc = -EINVAL;
 	else if (ctx)
-		rc = compat_ioas_make(ctx, client);
-	if (!rc)
-		rc = bonds_add_group(ctx, group, &left);
-	if (!rc) {
-		file_get(&ctx->file);
-		group->container = ctx;
-	}
+		rc = join(group, ctx, client, &left);
 	pthread_mutex_unlock(&group->lock);
 	leftovers_end(&left);
 	return rc;

@@ -27,7 +27,7 @@ struct sweep {
 };
 
 /* Each ended by one without a name. */
-extern const struct sweep iommufd_sweeps[], test_sweeps[], device_sweeps[], ioasid_sweeps[];
+extern const struct sweep iommufd_sweeps[], test_sweeps[], device_sweeps[], ioasid_sweeps[], bond_sweeps[];
 extern const struct sweep way_sweeps[]; /* what there is of the way itself */
 
 #define STORE(out, value) memcpy((out)->stored, &(value), sizeof(value))

@@ -58,7 +58,7 @@ unsigned way_mode(void)
 
 static int make_system(struct world *w)
 {
-	const char *const devices[] = {"ioat", NULL};
+	const char *const devices[] = {"ioat", "dmax,addr=0000:02:00.0,group=2", NULL};
 	const struct iommuse_options options = {
 		.struct_size = sizeof(options),
 		.client = mode == TRUSTED ? IOMMUSE_CLIENT_TRUSTED : IOMMUSE_CLIENT_CHECKED,

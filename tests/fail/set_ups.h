@@ -11,6 +11,7 @@ extern set_up nothing, virtual_mapped, plain, mapped, file_mapped, device, devic
 	pasid_attached, virtual, virtual_device, virtual_faults, queued, nested_loose, nested, events, events_waiting,
 	faults, faults_waiting, faults_read, tracking, tracking_dirty, accessing, accessing_file, pinned, pinned_other,
 	compat, compat_v1, buffer, buffer_mapped, two_spaces, from_other, spaces_shared, group, group_contained,
-	group_opened, registers_mapped, cdev, cdev_bound, cdev_attached, pasids;
+	group_opened, registers_mapped, cdev, cdev_bound, cdev_attached, pasids, sharing_group, sharing, sharing_closed,
+	sharing_bound;
 
 #endif

@@ -210,6 +210,7 @@ int main(int argc, char **argv)
 		sweep_all(test_sweeps, argc < 2 ? NULL : argv[1]);
 		sweep_all(device_sweeps, argc < 2 ? NULL : argv[1]);
 		sweep_all(ioasid_sweeps, argc < 2 ? NULL : argv[1]);
+		sweep_all(bond_sweeps, argc < 2 ? NULL : argv[1]);
 	}
 	printf("%u failures in %u calls, %u wrong\n", failures, calls, wrong);
 	return wrong || !failures;

@@ -407,6 +407,36 @@ void with_group_device(struct world *w)
 	must(w->device, "GROUP_GET_DEVICE_FD");
 }
 
+void with_sharing_group(struct world *w)
+{
+	w->group = (int)world_open(w, "/dev/vfio/2", O_RDWR);
+	must(w->group, "open of a group");
+}
+
+void with_sharing_container(struct world *w)
+{
+	with_container(w);
+	must(CALL(w, VFIO_SET_IOMMU, (void *)VFIO_TYPE1v2_IOMMU), "VFIO_SET_IOMMU");
+}
+
+void with_sharing_device(struct world *w)
+{
+	char name[] = "0000:02:00.0";
+
+	w->device = (int)world_ioctl(w, w->group, VFIO_GROUP_GET_DEVICE_FD, name);
+	must(w->device, "GROUP_GET_DEVICE_FD");
+}
+
+void with_bond(struct world *w)
+{
+	struct {
+		struct vfio_iommu_type1_bind bind;
+		struct vfio_iommu_type1_bind_process process;
+	} cmd = {.bind = {.argsz = sizeof(cmd), .mode = VFIO_IOMMU_BIND_PROCESS}};
+
+	must(CALL(w, VFIO_IOMMU_BIND, &cmd), "VFIO_IOMMU_BIND");
+}
+
 void with_registers(struct world *w)
 {
 	must(world_map(w, w->device, 2 * PAGE, 0, &w->region), "mmap of a device");

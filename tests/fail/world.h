@@ -107,6 +107,10 @@ void with_dmabuf_map(struct world *w); /* two pages at APERTURE + 24 pages */
 void with_group(struct world *w);
 void with_container(struct world *w); /* which is the iommufd */
 void with_group_device(struct world *w);
+void with_sharing_group(struct world *w);     /* of a device that can share addresses */
+void with_sharing_container(struct world *w); /* which is the iommufd, for BIND */
+void with_sharing_device(struct world *w);
+void with_bond(struct world *w);
 void with_registers(struct world *w); /* of the device, mapped */
 void with_cdev(struct world *w);
 void with_cdev_bound(struct world *w);
