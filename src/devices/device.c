@@ -336,7 +336,7 @@ static int page_request(struct iommuse_device *base, uint32_t pasid, uint64_t ad
 		return -EOPNOTSUPP;
 	if (!access || access & ~(uint32_t)(IOMMUSE_READ | IOMMUSE_WRITE) || group >= REQUEST_GROUPS)
 		return -EINVAL;
-	if (may_dma(device, pasid, address, 0, (enum dma_access)access, NULL))
+	if (may_dma(device, pasid, address, PAGE_SIZE, (enum dma_access)access, NULL))
 		return -EFAULT;
 	return requests_make(device, pasid, address, access, group);
 }

@@ -255,12 +255,12 @@ static void make_memory(void)
 	m.touched = map(rw, anonymous, -1, 4 * P);
 	memset(m.touched, 't', 4 * P);
 	m.read_only = map(rw, anonymous, -1, 2 * P);
-	strcpy(m.read_only, "read only");
+	memcpy(m.read_only, "read only", 10);
 	CHECK(!mprotect(m.read_only, 2 * P, PROT_READ));
 	m.write_only = map(PROT_WRITE, anonymous, -1, P);
 	m.execute_only = map(PROT_EXEC, anonymous, -1, P);
 	m.file = map(rw, MAP_SHARED, fd, 4 * P);
-	strcpy(m.file + P, "file");
+	memcpy(m.file + P, "file", 5);
 	m.private_file = map(rw, MAP_PRIVATE, fd, 4 * P);
 	m.none = map(PROT_NONE, anonymous, -1, 64 * P);
 	munmap(m.none + 2 * P, 62 * P);
