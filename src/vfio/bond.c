@@ -483,6 +483,30 @@ static int reserve(struct bonds *bonds, struct mm *mm, struct bond **out)
 	return 0;
 }
 
+/* The same for the memory of a client's process, whose PASID may be known by another address space. Takes the lock. */
+static int look_and_reserve(struct bonds *bonds, struct mm_pasids *all, struct mm *mm, struct bond **bond)
+{
+	uint64_t made = 0;
+	struct mm *known;
+	bool settled;
+	int rc = 0;
+
+	do {
+		known = mm_pasids_look(all, mm, &made);
+		mm_pasids_lock(all);
+		bonds_purge(all);
+		settled = known ? mm_pasid_find(all, known) != NULL : made == all->made;
+		if (settled)
+			rc = reserve(bonds, known ? known : mm, bond);
+		mm_pasids_unlock(all);
+		if (known) {
+			mm_put(known);
+			made = 0;
+		}
+	} while (!settled);
+	return rc;
+}
+
 static bool is_bound(const struct bonds *bonds, const struct mm_pasid *pasid)
 {
 	const struct bond *bond = next_bound(bonds->first);
@@ -544,13 +568,10 @@ static int bind(struct ucmd *ucmd, struct mm_pasids *all, struct mm *mm, pid_t p
 	struct bonds *bonds = bonds_of(ucmd->ctx);
 	struct leftovers left = {0};
 	bool made = false;
-	struct bond *bond;
+	struct bond *bond = NULL;
 	int rc;
 
-	mm_pasids_lock(all);
-	bonds_purge(all);
-	rc = reserve(bonds, mm, &bond);
-	mm_pasids_unlock(all);
+	rc = look_and_reserve(bonds, all, mm, &bond);
 	if (rc)
 		return rc;
 	bond->pid = pid;
@@ -589,11 +610,12 @@ int vfio_iommu_bind(struct ucmd *ucmd)
 	return rc;
 }
 
-/* By its address space, or else (mm NULL, or not bound) by its number, which is then that of a process that is gone, or
- * that the caller may not look into: *mm tells which. Returns where it is linked. */
-static struct bond **find_bond(struct bonds *bonds, struct mm *mm, pid_t pid)
+/* By its address space, as its PASID knows it (known; NULL: not at all), or else (mm NULL, or not bound) by its number,
+ * which is then that of a process that is gone, or that the caller may not look into: mm tells which. Returns where it
+ * is linked. */
+static struct bond **find_bond(struct bonds *bonds, const struct mm *known, const struct mm *mm, pid_t pid)
 {
-	const struct mm_pasid *pasid = mm ? mm_pasid_find(bonds->all, mm) : NULL;
+	const struct mm_pasid *pasid = known ? mm_pasid_find(bonds->all, known) : NULL;
 	struct bond **link;
 
 	for (link = &bonds->first; pasid && *link; link = &(*link)->next)
@@ -611,12 +633,16 @@ static int unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
 	struct mm_pasids *all = bonds->all;
 	struct leftovers left = {0};
 	struct bond *ended = NULL;
+	struct mm *known = NULL;
 	struct bond **link;
+	uint64_t made = 0;
 	int rc;
 
+	if (mm)
+		known = mm_pasids_look(all, mm, &made);
 	mm_pasids_lock(all);
 	bonds_purge(all);
-	link = find_bond(bonds, mm, pid);
+	link = find_bond(bonds, known, mm, pid);
 	rc = link ? 0 : has_iommu(bonds) ? -ESRCH : -EINVAL;
 	if (link && (*link)->state == LEAVING) {
 		(*link)->forgotten = true;
@@ -627,6 +653,8 @@ static int unbind(struct bonds *bonds, struct mm *mm, pid_t pid)
 			detach_bond(bonds, ended, &left);
 	}
 	mm_pasids_unlock(all);
+	if (known)
+		mm_put(known);
 	if (rc)
 		return rc;
 	left.epoch = &bonds->ctx->epoch;

@@ -10,6 +10,13 @@
 
 #define NAP_NS 500000 /* between looks whether device threads have let go */
 
+#define OTHERS 32U /* that are taken at once to be compared */
+
+struct mm_pasid_other {
+	struct mm *mm;
+	uint64_t number;
+};
+
 int mm_pasids_new(struct ioasid_space *ioasids, struct mm_pasids **pasids)
 {
 	struct mm_pasids *all = calloc(1, sizeof(*all));
@@ -98,16 +105,53 @@ static void mm_gone(struct mm_watch *watch)
 	sem_post(&((struct mm_pasid *)watch)->all->wake);
 }
 
-/* Most are asked for by the address space that is known; to compare two costs a system call. */
-struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, struct mm *mm)
+struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, const struct mm *mm)
 {
-	for (struct mm_pasid *pasid = all->first; pasid; pasid = pasid->next)
-		if (pasid->mm == mm)
-			return pasid;
-	for (struct mm_pasid *pasid = all->first; pasid; pasid = pasid->next)
-		if (!mm_is_gone(pasid->mm) && mm_same(pasid->mm, mm))
-			return pasid;
-	return NULL;
+	struct mm_pasid *pasid = all->first;
+
+	while (pasid && pasid->mm != mm)
+		pasid = pasid->next;
+	return pasid;
+}
+
+/* Those that were made after one and before another, the last first, with references. With the lock held. */
+static size_t take_others(const struct mm_pasids *all, uint64_t after, uint64_t before, struct mm_pasid_other *others)
+{
+	size_t n = 0;
+
+	for (const struct mm_pasid *pasid = all->first; pasid && pasid->number > after && n < OTHERS;
+	     pasid = pasid->next)
+		if (pasid->number < before && !mm_is_gone(pasid->mm))
+			others[n++] = (struct mm_pasid_other){mm_get(pasid->mm), pasid->number};
+	return n;
+}
+
+/* Most are asked for by the address space that is known. */
+struct mm *mm_pasids_look(struct mm_pasids *all, struct mm *mm, uint64_t *made)
+{
+	struct mm_pasid_other others[OTHERS];
+	const uint64_t after = *made;
+	uint64_t before = UINT64_MAX;
+	struct mm *known = NULL;
+	size_t n;
+
+	do {
+		mm_pasids_lock(all);
+		if (before == UINT64_MAX)
+			*made = all->made;
+		if (before == UINT64_MAX && mm_pasid_find(all, mm))
+			known = mm_get(mm);
+		n = known ? 0 : take_others(all, after, before, others);
+		mm_pasids_unlock(all);
+		for (size_t i = 0; i < n; i++) {
+			before = others[i].number;
+			if (!known && mm_same(others[i].mm, mm))
+				known = others[i].mm;
+			else
+				mm_put(others[i].mm);
+		}
+	} while (n == OTHERS && !known);
+	return known;
 }
 
 static int allocate(struct mm_pasids *all, struct mm *mm, uint32_t limit, struct mm_pasid **out)
@@ -130,6 +174,7 @@ static int allocate(struct mm_pasids *all, struct mm *mm, uint32_t limit, struct
 	rc = -ESRCH;
 	if (!mm_watch(mm, &pasid->watch))
 		goto out_free_pasid;
+	pasid->number = ++all->made;
 	pasid->next = all->first;
 	all->first = pasid;
 	*out = pasid;

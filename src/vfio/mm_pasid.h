@@ -24,12 +24,14 @@ struct mm_pasid {
 	struct mm *mm; /* with a reference */
 	uint32_t pasid;
 	unsigned refs;
+	uint64_t number; /* of those that were ever made; higher ones are first in the list */
 };
 
 struct mm_pasids {
 	struct ioasid_set *set;
 	pthread_mutex_t lock;
 	struct mm_pasid *first;
+	uint64_t made;           /* how many ever */
 	struct mm_pasid *unused; /* what mm_pasids_unlock() is to free */
 	struct bonds *bonds;     /* of all containers */
 
@@ -43,10 +45,17 @@ struct mm_pasids {
 void mm_pasids_lock(struct mm_pasids *all);
 void mm_pasids_unlock(struct mm_pasids *all);
 
+/*
+ * The address space which has the PASID of the memory that a client's is, itself or another one (CLONE_VM), with a
+ * reference; NULL: none of those that were made after number *made, which becomes that of the last. Without the lock,
+ * as processes can make it last to compare them.
+ */
+struct mm *mm_pasids_look(struct mm_pasids *all, struct mm *mm, uint64_t *made);
+
 /* All that follows with the lock held. */
 
-/* The one of an address space; NULL: it has none. */
-struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, struct mm *mm);
+/* The one that was made for this address space; NULL: none. */
+struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, const struct mm *mm);
 
 /* The same with a reference, made where there is none: the lowest free that is less than limit. Returns 0; -EOVERFLOW:
  * its PASID is not; -ENOSPC; -ESRCH: the address space is gone; -ENOMEM. */

@@ -28,7 +28,8 @@ static struct {
 	struct person person[PEOPLE];
 	struct world_device *first, *second, *other, *low, *lame; /* of groups 1, 1, 2, 3 and 4 */
 	struct ioasid_space *ioasids;
-	void (*_Atomic while_copying)(void); /* called once, within the next copy to a client */
+	void (*_Atomic while_copying)(void);   /* called once, within the next copy to a client */
+	void (*_Atomic while_comparing)(void); /* the same, of the next comparison of two */
 	atomic_bool deny_copy;
 } bw;
 
@@ -39,6 +40,10 @@ static void person_release(struct mm *mm)
 
 static bool person_same(struct mm *a, struct mm *b)
 {
+	void (*meanwhile)(void) = atomic_exchange(&bw.while_comparing, NULL);
+
+	if (meanwhile)
+		meanwhile();
 	return ((struct person *)a)->memory == ((struct person *)b)->memory;
 }
 
