@@ -5,7 +5,7 @@
 static struct person *me, *peer, *mortal;
 static int shared;
 static unsigned rounds = 300;
-static atomic_bool over;
+static atomic_bool over, parted;
 static atomic_uint bound, joined, opened;
 
 static bool is_answer(long rc, const int *errors, size_t count)
@@ -24,7 +24,7 @@ static void *bind_and_unbind(void *arg)
 {
 	struct person *person = arg;
 
-	for (unsigned i = 0; i < rounds; i++) {
+	for (unsigned i = 0; i < rounds || !atomic_load(&parted); i++) {
 		struct person *who = i % 3 == 0 ? mortal : i % 3 == 1 ? me : peer;
 		const pid_t pid = i % 4 ? who->pid : 0;
 		long rc = bind_by(person, shared, pid);
@@ -57,6 +57,7 @@ static void *join_and_leave(void *arg)
 		close_fd(i % 4 < 2 ? fd : group);
 		close_fd(i % 4 < 2 ? group : fd);
 	}
+	atomic_store(&parted, true);
 	return NULL;
 }
 
