@@ -105,7 +105,7 @@ static int replace_mm(struct supervisor *s, struct process *p)
 	return 0;
 }
 
-/* Under the lock. is: as remote_mm_is() says; what cannot be told stays as it was. */
+/* Under the lock. is: as remote_mm_is_still() says; what cannot be told stays as it was. */
 static void decide(struct supervisor *s, struct process *p, int is)
 {
 	if (!is)
@@ -138,7 +138,7 @@ void exec_settle(struct call *call)
 	supervisor_unlock(s);
 	if (!mm)
 		return;
-	is = remote_mm_is(mm, call->n.tid);
+	is = remote_mm_is_still(mm, call->n.tid);
 	supervisor_lock(s);
 	if (is_open_question(p) && p->mm == mm)
 		decide(s, p, is);

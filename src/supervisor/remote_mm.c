@@ -100,16 +100,29 @@ bool remote_mm_gone(const struct remote_mm *mm)
 	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
 }
 
-int remote_mm_is(const struct remote_mm *mm, pid_t tid)
+int remote_mm_is_still(const struct remote_mm *mm, pid_t tid)
 {
-	int rc = remote_mm_gone(mm) ? 0 : memory_has_origin(mm->mem, &mm->id, tid);
+	return remote_mm_gone(mm) ? 0 : memory_has_origin(mm->mem, &mm->id, tid);
+}
+
+/* Is it the memory of a thread of any process, which waits for us in a call? Returns as remote_mm_is_still() does. */
+static int is_of(const struct remote_mm *mm, pid_t tid)
+{
+	int rc = remote_mm_is_still(mm, tid);
 
 	return rc > 0 ? memory_has_stack(mm->mem, tid) : rc;
 }
 
+static bool has_process(const struct remote_mm *mm)
+{
+	struct pollfd exit = {.fd = mm->pidfd, .events = POLLIN};
+
+	return mm->pidfd >= 0 && poll(&exit, 1, 0) == 0;
+}
+
 /*
- * Asked for a client's address space, b, of which a thread waits in a call. While the processes of both have what they
- * had, the kernel knows.
+ * Asked for a client's address space, b, of which a thread waits in a call, or whose process was found by its number.
+ * While the processes of both have what they had, the kernel knows.
  */
 static bool remote_same(struct mm *a, struct mm *b)
 {
@@ -125,15 +138,13 @@ static bool remote_same(struct mm *a, struct mm *b)
 	different = syscall(__NR_kcmp, a->pid, tid, KCMP_VM, 0, 0);
 	if (different < 0 && errno != ESRCH)
 		return false;
-	if (!atomic_load(&x->doubtful) && !atomic_load(&y->doubtful))
-		return !different;
-	if (remote_mm_is(y, tid) != 1)
+	if (atomic_load(&y->doubtful) && remote_mm_is_still(y, tid) != 1)
 		return false;
 	if (!atomic_load(&x->doubtful))
 		return !different;
-	if (different > 0 && memory_has_origin(x->mem, &x->id, a->pid) == 1)
-		return false;
-	return remote_mm_is(x, tid) == 1;
+	if (has_process(x) && remote_mm_is_still(x, a->pid) == 1)
+		return !different;
+	return is_of(x, tid) == 1;
 }
 
 void remote_mm_expect_end(struct remote_mm *mm)
@@ -334,9 +345,7 @@ static bool is_numbered(const struct remote_mm *mm)
 /* Does it? */
 static bool is_current(const struct remote_mm *mm)
 {
-	struct pollfd exit = {.fd = mm->pidfd, .events = POLLIN};
-
-	return is_numbered(mm) && poll(&exit, 1, 0) == 0;
+	return is_numbered(mm) && has_process(mm);
 }
 
 static size_t remote_mm_load(struct mm *mm, void *dst, uaddr_t src, size_t n)

@@ -52,9 +52,9 @@ int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma);
 /* Has nobody this memory any more? Also true where it could not be opened. */
 bool remote_mm_gone(const struct remote_mm *mm);
 
-/* Is it the memory of a thread, which waits for us in a call? Returns 1 or 0, or -errno: it cannot be told. Without
- * locks, as the process can make that last. */
-int remote_mm_is(const struct remote_mm *mm, pid_t tid);
+/* Is it still the memory of its process, of which this is a thread? Only an execve gives it another one. Returns 1 or
+ * 0, or -errno: it cannot be told. Without locks, as the process can make that last. */
+int remote_mm_is_still(const struct remote_mm *mm, pid_t tid);
 
 /* A thread that has it makes a call, in which mm_same() may be asked. */
 void remote_mm_used_by(struct remote_mm *mm, pid_t tid);
