@@ -73,6 +73,20 @@ bool ptrace_is_allowed(const struct ptrace_question *q)
 
 /* What the kernel says */
 
+/* errno of who asked for something below /proc. */
+static int proc_error(void)
+{
+	switch (errno) {
+	case EMFILE:
+	case ENFILE:
+		return -ENFILE;
+	case ENOMEM:
+		return -ENOMEM;
+	default:
+		return -ESRCH;
+	}
+}
+
 static FILE *open_status(pid_t tid)
 {
 	char path[64];
@@ -105,7 +119,7 @@ static int read_task(const struct supervisor *s, pid_t tid, struct task *task)
 	struct stat own, ns;
 
 	if (!status)
-		return errno == EMFILE || errno == ENFILE ? -ENFILE : errno == ENOMEM ? -ENOMEM : -ESRCH;
+		return proc_error();
 	memset(task, 0, sizeof(*task));
 	while (fgets(line, sizeof(line), status)) {
 		struct ptrace_rights *r = &task->rights;
@@ -262,13 +276,13 @@ static int own_pid(pid_t client, pid_t pid, pid_t *own)
 
 	*own = pid;
 	if (stat("/proc/self/ns/pid", &ours) || !stat_proc(client, "ns/pid", &theirs))
-		return -ESRCH;
+		return proc_error();
 	if (ours.st_ino == theirs.st_ino)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)client);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return -ESRCH;
+		return proc_error();
 	found = ioctl(fd, NS_GET_PID_FROM_PIDNS, pid);
 	error = found < 0 ? errno : 0;
 	close(fd);
@@ -320,7 +334,7 @@ int remote_find_mm(struct client *client, pid_t pid, struct mm **mm)
 	/* What is looked at from here on is one process's. */
 	pidfd = (int)syscall(__NR_pidfd_open, target.tgid, 0);
 	if (pidfd < 0)
-		return errno == EMFILE || errno == ENFILE ? -ENFILE : -ESRCH;
+		return proc_error();
 	rc = read_task(call->supervisor, pid, &target);
 	if (!rc)
 		rc = check(call, pid, &target);
