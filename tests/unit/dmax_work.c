@@ -129,7 +129,8 @@ static void checksums_are_crc32c(void)
 	for (unsigned i = 0; i < 32; i++)
 		from[i] = (uint8_t)(31 - i);
 	CHECK_EQ(sum(&a, 32, 0), 0x113fdb5c);
-	memcpy(from, "123456789", 9);
+	for (unsigned i = 0; i < 9; i++)
+		from[i] = (uint8_t)('1' + i);
 	CHECK_EQ(sum(&a, 9, 0), 0xe3069283);
 	CHECK_EQ(sum(&a, 1, 0), 0x90f599e3);
 	close_accelerator(&a);
