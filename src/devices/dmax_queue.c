@@ -423,6 +423,4 @@ void dmax_queue_turn(struct dmax *dmax, struct dmax_queue *queue, uint32_t share
 			break;
 		bytes += advance(dmax, queue, share - bytes);
 	}
-	if (queue->state == DMAX_DRAINING && queue->head == queue->tail)
-		end_drain(dmax, queue);
 }

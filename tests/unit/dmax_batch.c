@@ -209,24 +209,30 @@ static void a_member_can_wait(void)
 		array_at(&a, 0, ARRAY)[i] = fill_of(i);
 	array_at(&a, 0, ARRAY)[1].flags |= DMAX_FLAG_BLOCK;
 	array_at(&a, 0, ARRAY)[1].destination = TO + PAGE;
-	set_rights(&a, 0, TO + PAGE, IOMMUSE_READ);
-	put(&a, 0,
-	    (struct dmax_descriptor){.operation = DMAX_BATCH,
-				     .flags = DMAX_FLAG_RECORD,
-				     .length = 3,
-				     .record = RECORDS,
-				     .source = ARRAY});
-	look(&a);
-	CHECK_EQ(a.requested, 1);
-	CHECK_EQ(a.request[0].access, IOMMUSE_WRITE);
-	CHECK_EQ(record(&a, 0, 3)->status, 0);
-	respond(&a, 0, false);
-	look(&a);
-	CHECK_EQ(record(&a, 0, 2)->status, DMAX_PAGE_FAULT);
-	CHECK_EQ(record(&a, 0, 2)->address, TO + PAGE);
-	CHECK_EQ(record(&a, 0, 3)->status, DMAX_SUCCESS);
-	CHECK_EQ(record(&a, 0, 0)->status, DMAX_BATCH_FAILED);
-	CHECK_EQ(record(&a, 0, 0)->done, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		set_rights(&a, 0, TO + PAGE, IOMMUSE_READ);
+		memset(record(&a, 0, 0), 0, 4 * sizeof(struct dmax_record));
+		put(&a, 0,
+		    (struct dmax_descriptor){.operation = DMAX_BATCH,
+					     .flags = DMAX_FLAG_RECORD,
+					     .length = 3,
+					     .record = RECORDS,
+					     .source = ARRAY});
+		look(&a);
+		CHECK_EQ(a.requested, 1);
+		CHECK_EQ(a.request[0].access, IOMMUSE_WRITE);
+		CHECK_EQ(record(&a, 0, 3)->status, 0);
+		if (i)
+			set_rights(&a, 0, TO + PAGE, IOMMUSE_WRITE);
+		respond(&a, 0, i);
+		look(&a);
+		CHECK_EQ(record(&a, 0, 2)->status, i ? DMAX_SUCCESS : DMAX_PAGE_FAULT);
+		CHECK_EQ(record(&a, 0, 2)->address, i ? 0 : TO + PAGE);
+		CHECK_EQ(record(&a, 0, 2)->access, i ? 0 : DMAX_ACCESS_WRITE);
+		CHECK_EQ(record(&a, 0, 3)->status, DMAX_SUCCESS);
+		CHECK_EQ(record(&a, 0, 0)->status, i ? DMAX_SUCCESS : DMAX_BATCH_FAILED);
+		CHECK_EQ(record(&a, 0, 0)->done, 2 + i);
+	}
 	close_accelerator(&a);
 }
 

@@ -129,6 +129,30 @@ static void work_goes_on_where_it_stopped(void)
 	close_accelerator(&a);
 }
 
+/* In the middle of the eight bytes. */
+static void a_fill_goes_on_with_the_right_byte(void)
+{
+	struct accelerator a;
+	unsigned wrong = 0;
+
+	open_started(&a);
+	set_rights(&a, 0, TO + PAGE, 0);
+	put(&a, 0,
+	    (struct dmax_descriptor){.operation = DMAX_FILL,
+				     .flags = DMAX_FLAG_BLOCK,
+				     .length = 2 * PAGE,
+				     .destination = TO + 3,
+				     .value = UINT64_C(0xfedcba9876543210)});
+	look(&a);
+	set_rights(&a, 0, TO + PAGE, IOMMUSE_WRITE);
+	respond(&a, 0, true);
+	look(&a);
+	for (unsigned i = 0; i < 2 * PAGE; i++)
+		wrong += a.memory[0][TO + 3 + i] != (uint8_t)(UINT64_C(0xfedcba9876543210) >> i % 8 * 8);
+	CHECK_EQ(wrong, 0);
+	close_accelerator(&a);
+}
+
 static void a_refusal_ends_it(void)
 {
 	struct accelerator a;
@@ -310,6 +334,7 @@ int main(void)
 	a_comparison_reports_the_earlier_fault();
 	a_checksum_reports_what_it_has();
 	work_goes_on_where_it_stopped();
+	a_fill_goes_on_with_the_right_byte();
 	a_refusal_ends_it();
 	pages_are_not_asked_for_in_vain();
 	a_page_that_never_comes_is_given_up();

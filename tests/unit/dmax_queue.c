@@ -318,6 +318,12 @@ static void a_failure_without_a_record_halts(void)
 	look(&a);
 	CHECK_EQ(error_of(&a, 0), DMAX_PAGE_FAULT);
 	CHECK_EQ(get64(&a, DMAX_QUEUE(0) + DMAX_Q_ERROR_ADDRESS), MEMORY);
+	command(&a, 0, DMAX_COMMAND_START);
+	CHECK_EQ(error_of(&a, 0), 0);
+	CHECK_EQ(get64(&a, DMAX_QUEUE(0) + DMAX_Q_ERROR_ADDRESS), 0);
+	put(&a, 0, (struct dmax_descriptor){.operation = DMAX_FILL, .length = 1, .destination = MEMORY});
+	look(&a);
+	CHECK_EQ(get64(&a, DMAX_QUEUE(0) + DMAX_Q_ERROR_ADDRESS), MEMORY);
 	command(&a, 0, DMAX_COMMAND_STOP);
 	CHECK_EQ(state_of(&a, 0), DMAX_STATE_DISABLED);
 	CHECK_EQ(get64(&a, DMAX_QUEUE(0) + DMAX_Q_ERROR_ADDRESS), 0);
