@@ -67,7 +67,7 @@ TWO_SPACES = (
     "queue 2, PASID 3: halted, its ring cannot be read\n")
 BY_POINTER = (
     'the device has PASID 1, and copied by pointer: "carried by a device, from pointer to pointer"\n'
-    "the device cannot write to a constant: page fault at its address\n")
+    "the device cannot write to a constant either, and reports a page fault\n")
 NOT_ATTACHED = (
     r"iommuse: 0000:01:00.0 PASID 3: DMA read of 64 bytes from IOVA 0x100000 blocked: "
     r"the PASID is not attached to an IOAS\n")
