@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-from harness import HANG, Server, Skipped, check, read_line, same
+from harness import HANG, Server, Skipped, cases, check, read_line, same
 
 
 def ioasid(door):
@@ -171,3 +171,20 @@ def sva_stalled(door):
             file_server.wait()
             file_server.stdout.close()
     os.rmdir(folder)
+
+
+TESTS = {
+    "ioasid": ioasid,
+    "ioasid-owners": owners,
+    "ioasid-memory": memory,
+    "ioasid-space": space,
+    "ioasid-quotas": quotas,
+    "ioasid-attached": attached,
+    "page-requests": cases("page_requests", 20, 500, DMAX),
+    "bind": bind,
+    "bind-crowd": bind_crowd,
+    "bind-rights": bind_rights,
+    "sva": sva,
+    "sva-ends": sva_ends,
+    "sva-stalled": sva_stalled,
+}
