@@ -122,7 +122,7 @@ static void many_processes(struct test *t)
 static void no_pasid_left(struct test *t)
 {
 	long last = (1l << t->variant) - 1;
-	struct peer peers[32];
+	struct peer peers[32] = {{.pid = -1}};
 	struct peer one;
 	int fd;
 

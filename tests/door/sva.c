@@ -109,12 +109,14 @@ static void private_memory(struct test *t)
 {
 	uint8_t on_the_stack[BUFFER];
 	static uint8_t of_the_program[BUFFER];
-	uint8_t *small = malloc(1000);
-	uint8_t *large = malloc(10 * BUFFER);
 	uint8_t *mapped = anonymous(BUFFER, MAP_PRIVATE);
+	uint8_t *small;
+	uint8_t *large;
 
 	if (!bench_open(t))
 		return;
+	small = malloc(1000);
+	large = malloc(10 * BUFFER);
 	fill_random(on_the_stack, BUFFER, t->seed);
 	expect_operations(t, "the heap", large + 77, on_the_stack, BUFFER);
 	expect_operations(t, "a little of the heap", small, on_the_stack, 1000);
@@ -148,7 +150,7 @@ static void mapped_files(struct test *t)
 {
 	static const char *const folders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 	uint8_t *data = anonymous(BUFFER, MAP_PRIVATE);
-	uint8_t *there = malloc(BUFFER);
+	uint8_t *there = anonymous(BUFFER, MAP_PRIVATE);
 	unsigned done = 0;
 
 	if (!bench_open(t))
@@ -321,7 +323,7 @@ static void swapped(struct test *t)
 	static const unsigned advice = 21; /* MADV_PAGEOUT */
 	uint8_t *from = anonymous(64 * PAGE, MAP_PRIVATE);
 	uint8_t *to = anonymous(64 * PAGE, MAP_PRIVATE);
-	uint8_t *copy = malloc(64 * PAGE);
+	uint8_t *copy = anonymous(64 * PAGE, MAP_PRIVATE);
 	char line[256] = "";
 	char *second = NULL;
 	FILE *f = fopen("/proc/swaps", "r");
