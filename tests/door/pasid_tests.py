@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 from harness import HANG, Server, Skipped, cases, check, read_line, same
 
@@ -81,10 +80,7 @@ class Bonds(Server):
     def __enter__(self):
         super().__enter__()
         self.client("bind_rights", "own_child")
-        # A thread that was needed for a moment may rest for longer than a snapshot takes.
-        while self.baseline != (now := self.steady_snapshot()):
-            self.baseline = now
-            time.sleep(1)
+        self.baseline = self.steady_snapshot()
         self.kinds = self.kinds_of_descriptors()
         return self
 
