@@ -240,12 +240,39 @@ static void all_at_once(struct test *t)
 	}
 }
 
+/* That of an address space which is bound to a container is nobody's to attach. Device 1 is dmax, too. */
+static void of_a_bond(struct test *t)
+{
+	struct accel other;
+	uint64_t pasid;
+	long rc;
+
+	if (!spaces_open(t, &spaces) || !SAME(t, accel_open(&other, TYPE1V2, 1), 0))
+		return;
+	rc = bind_process(other.rig.container, 0);
+	CHECK(t, rc > 0);
+	pasid = (uint64_t)rc;
+	SAME(t, spaces_attach(&spaces, pasid, 0), -EACCES);
+	SAME(t, spaces_work(&spaces, pasid, 0), -EIO);
+	SAME(t, unbind_process(other.rig.container, 0), 0);
+	SAME(t, spaces_attach(&spaces, pasid, 0), 0);
+	SAME(t, spaces_work(&spaces, pasid, 0), DMAX_SUCCESS);
+	/* And the other way round. */
+	rc = bind_process(other.rig.container, 0);
+	CHECK(t, rc > 0);
+	SAME(t, spaces_work(&spaces, pasid, 0), DMAX_SUCCESS);
+	SAME(t, spaces_detach(&spaces, pasid), 0);
+	accel_close(&other);
+	spaces_close(&spaces);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
 		{"own", own},
 		{"of_another", of_another},
 		{"of_nobody", of_nobody},
+		{"of_a_bond", of_a_bond},
 		{"freed_while_attached", freed_while_attached},
 		{"closed_while_attached", closed_while_attached},
 		{"exits_while_attached", exits_while_attached},

@@ -87,7 +87,7 @@ class Bonds(Server):
 
 def attached(door):
     """PASIDs that are attached to page tables of an iommufd"""
-    with Server(door, options=DMAX) as server:
+    with Bonds(door, options=[*DMAX, *DMAX]) as server:
         server.client("ioasid_attach", "--rounds", door.rounds(20, 500))
         server.expect_no_leak("ioasid_attach")
 
