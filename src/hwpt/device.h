@@ -162,7 +162,7 @@ struct dma_fault {
 
 /* Of addresses that are shared so many bytes are copied at once, as each piece takes some system calls. A detach waits
  * for a piece. */
-#define DMA_SHARED_BYTES 524288U
+#define DMA_SHARED_BYTES 1048576U
 
 /* A run of memory behind IOVAs. */
 struct dma_run {
