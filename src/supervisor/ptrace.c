@@ -9,6 +9,7 @@
 #include "supervisor/ptrace.h"
 
 #include "base/thread.h"
+#include "supervisor/notify.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
 
@@ -293,13 +294,15 @@ static int own_pid(pid_t client, pid_t pid, pid_t *own)
 	return error == ENOTTY ? search_pid(theirs.st_ino, pid, own) : -ESRCH;
 }
 
-/* May the client? Returns 0, -EACCES, -ESRCH, -ENFILE, -ENOMEM. */
-static int check(const struct call *call, pid_t pid, const struct task *target)
+/* May the client? Stores what was read of the target. Returns 0, -EACCES, -ESRCH, -ENFILE, -ENOMEM. */
+static int check(const struct call *call, pid_t pid, struct task *target)
 {
 	struct ptrace_question q;
 	struct task caller;
 	int rc = read_task(call->supervisor, call->n.tid, &caller);
 
+	if (!rc)
+		rc = read_task(call->supervisor, pid, target);
 	if (rc)
 		return rc;
 	q = (struct ptrace_question){
@@ -311,7 +314,29 @@ static int check(const struct call *call, pid_t pid, const struct task *target)
 	};
 	q.dumpable = q.privileged || is_dumpable(pid, &target->rights);
 	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL && descends(call->supervisor, target, caller.tgid);
-	return ptrace_is_allowed(&q) ? 0 : -EACCES;
+	if (!ptrace_is_allowed(&q))
+		return -EACCES;
+	/* The client's number may have been another one's. */
+	return notify_valid(call->supervisor->listener, &call->n) ? 0 : -ESRCH;
+}
+
+/*
+ * It is asked again when the memory is open: the process may have executed another program meanwhile, which has rights
+ * that the client has not (a set-user-ID one).
+ */
+static int check_and_open(const struct call *call, pid_t pid, pid_t tgid, int pidfd, struct mm **mm)
+{
+	struct task target;
+	int rc = check(call, pid, &target);
+
+	if (!rc)
+		rc = target.tgid == tgid ? process_open_mm(call->supervisor, tgid, pidfd, mm) : -ESRCH;
+	if (rc)
+		return rc;
+	rc = check(call, pid, &target);
+	if (rc)
+		mm_put(*mm);
+	return rc;
 }
 
 int remote_find_mm(struct client *client, pid_t pid, struct mm **mm)
@@ -335,11 +360,7 @@ int remote_find_mm(struct client *client, pid_t pid, struct mm **mm)
 	pidfd = (int)syscall(__NR_pidfd_open, target.tgid, 0);
 	if (pidfd < 0)
 		return proc_error();
-	rc = read_task(call->supervisor, pid, &target);
-	if (!rc)
-		rc = check(call, pid, &target);
-	if (!rc)
-		rc = process_open_mm(call->supervisor, target.tgid, pidfd, mm);
+	rc = check_and_open(call, pid, target.tgid, pidfd, mm);
 	close(pidfd);
 	return rc;
 }

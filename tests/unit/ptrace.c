@@ -5,7 +5,10 @@
 #include "check.h"
 #include "supervisor/process.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -103,14 +106,27 @@ static void each_case(void)
 
 static struct mm own, others;
 static pid_t opened;
+static bool hides, caller_ends;
+static volatile sig_atomic_t *hidden; /* shared with children */
 
 int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
 {
 	(void)s;
 	(void)alive;
 	opened = pid;
+	if (hides)
+		kill(pid, SIGUSR1);
+	while (hides && !*hidden)
+		sched_yield();
 	*mm = mm_get(&others);
 	return 0;
+}
+
+bool notify_valid(int listener, const struct notification *n)
+{
+	(void)listener;
+	(void)n;
+	return !caller_ends;
 }
 
 static struct mm *own_mm(struct client *client)
@@ -156,6 +172,13 @@ static void rest(void)
 	}
 }
 
+static void hide(int number)
+{
+	(void)number;
+	prctl(PR_SET_DUMPABLE, 0);
+	*hidden = 1;
+}
+
 static pid_t child_of(uid_t uid, int kind)
 {
 	int ready[2];
@@ -170,6 +193,7 @@ static pid_t child_of(uid_t uid, int kind)
 		if (kind == RESTING)
 			rest();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGUSR1, hide);
 		prctl(PR_SET_DUMPABLE, kind == NOT_DUMPABLE ? 0 : 1);
 		if (kind != ZOMBIE && write(ready[1], "", 1) == 1)
 			for (;;)
@@ -228,13 +252,29 @@ static void who_is_there(void)
 static void users_of_the_machine(void)
 {
 	pid_t child = child_of(1000, PLAIN);
+	unsigned refs;
 
 	CHECK_EQ(found_by(1000, child), 0);
+	refs = atomic_load(&others.refs);
 	CHECK_EQ(found_by(1001, child), -EACCES);
 	CHECK_EQ(found_by(1000, getpid()), -EACCES);
 	end(child);
 	child = child_of(1000, NOT_DUMPABLE);
 	CHECK_EQ(found_by(1000, child), -EACCES);
+	end(child);
+	/* As one that executes a program with more rights just before its memory is opened. */
+	child = child_of(1000, PLAIN);
+	hides = true;
+	CHECK_EQ(found_by(1000, child), -EACCES);
+	CHECK_EQ(opened, child);
+	hides = false;
+	CHECK_EQ(atomic_load(&others.refs), refs);
+	end(child);
+	/* What was read was perhaps not about the caller. */
+	child = child_of(1000, PLAIN);
+	caller_ends = true;
+	CHECK_EQ(found_by(1000, child), -ESRCH);
+	caller_ends = false;
 	end(child);
 	/* What is root's by its files anyway. */
 	child = child_of(0, PLAIN);
@@ -248,6 +288,8 @@ static void users_of_the_machine(void)
 
 int main(void)
 {
+	hidden = mmap(NULL, sizeof(*hidden), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(hidden != MAP_FAILED);
 	each_case();
 	who_is_there();
 	if (!getuid())
