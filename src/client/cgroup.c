@@ -38,6 +38,7 @@ int cgroup_choose(FILE *list, char *path, size_t room)
 	char *line = NULL;
 	bool fits = false;
 
+	errno = 0;
 	while (getline(&line, &line_room, list) > 0) {
 		const char *here;
 		enum hierarchy hierarchy = hierarchy_of(line, &here);
@@ -48,6 +49,8 @@ int cgroup_choose(FILE *list, char *path, size_t room)
 		fits = snprintf(path, room, "%s", here) < (int)room;
 	}
 	free(line);
+	if (ferror(list))
+		return errno ? -errno : -EIO;
 	if (chosen == HIERARCHY_NONE)
 		return -EINVAL;
 	return fits ? 0 : -ENAMETOOLONG;

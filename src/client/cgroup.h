@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 /* The path of a thread's; tid 0: the one that asks. Returns 0; -ENAMETOOLONG; -EINVAL: it has none; or -errno of
- * opening its list. */
+ * reading its list. */
 int cgroup_of(pid_t tid, char *path, size_t room);
 
 /* The same from such a list. */

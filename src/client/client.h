@@ -168,7 +168,8 @@ struct client_ops {
 	 */
 	int (*find_mm)(struct client *client, pid_t pid, struct mm **mm);
 
-	/* The path of its cgroup, as /proc/PID/cgroup has it. Returns 0, or -errno: it cannot be told. */
+	/* The path of its cgroup, as /proc/PID/cgroup has it. Returns 0; -EINVAL: it has none; -ENOENT: nobody has; or
+	 * -errno: it cannot be told. */
 	int (*cgroup)(struct client *client, char *path, size_t room);
 
 	/* Does it have this CAP_* in the initial user namespace? */

@@ -76,15 +76,25 @@ static long get_info(struct ioasid_user *user, struct client *client, uaddr_t ar
 	return client_copy_out(client, arg, &info, sizeof(info));
 }
 
-/* The cgroup that a PASID is charged to. One that cannot be told has no quota. */
-static struct ioasid_cgroup *cgroup_of(const struct ioasid_user *user, struct client *client)
+/*
+ * The cgroup that a PASID is charged to, or NULL. A client can have it that its cgroup cannot be told: by a path that
+ * is too long, or where too much is open. That is no way around a quota. Returns 0, -EAGAIN, -ENOMEM.
+ */
+static int find_cgroup(const struct ioasid_user *user, struct client *client, struct ioasid_cgroup **cgroup)
 {
 	const struct ioasid_space *space = user->users->space;
 	char path[PATH_MAX];
+	int rc;
 
-	if (!ioasid_cgroups(space) || !client->ops->cgroup || client->ops->cgroup(client, path, sizeof(path)))
-		return NULL;
-	return ioasid_cgroup_find(space, path);
+	*cgroup = NULL;
+	if (!ioasid_cgroups(space) || !client->ops->cgroup)
+		return 0;
+	rc = client->ops->cgroup(client, path, sizeof(path));
+	if (!rc)
+		*cgroup = ioasid_cgroup_find(space, path);
+	if (!rc || rc == -EINVAL || rc == -ENOENT)
+		return 0;
+	return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE ? -ENOMEM : -EAGAIN;
 }
 
 static long request_alloc(struct ioasid_user *user, struct client *client, uaddr_t arg)
@@ -92,7 +102,7 @@ static long request_alloc(struct ioasid_user *user, struct client *client, uaddr
 	struct ioasid_alloc_request request;
 	struct ioasid_cgroup *cgroup;
 	uint32_t id;
-	int rc = -EPERM;
+	int rc;
 
 	if (client_copy_in(client, &request, arg, sizeof(request)))
 		return -EFAULT;
@@ -101,7 +111,10 @@ static long request_alloc(struct ioasid_user *user, struct client *client, uaddr
 		return -EINVAL;
 	if (!is_owner(user, client))
 		return -EPERM;
-	cgroup = cgroup_of(user, client);
+	rc = find_cgroup(user, client, &cgroup);
+	if (rc)
+		return rc;
+	rc = -EPERM;
 	pthread_mutex_lock(&user->lock);
 	if (user->set)
 		rc = ioasid_alloc(user->set, request.range.min, request.range.max, cgroup, NULL, &id);

@@ -168,7 +168,7 @@ static int remote_cgroup(struct client *client, char *path, size_t room)
 	int rc = cgroup_of(call->n.tid, path, room);
 
 	/* Its number may be another one's by now. */
-	return rc || notify_valid(call->supervisor->listener, &call->n) ? rc : -ESRCH;
+	return notify_valid(call->supervisor->listener, &call->n) ? rc : -ESRCH;
 }
 
 static const struct client_ops remote_ops = {
