@@ -103,6 +103,24 @@ static void two_processes_in_one_memory_are_one(void)
 	end();
 }
 
+static void bind_third_meanwhile(void)
+{
+	struct person *third = person_new(12);
+
+	CHECK_EQ(bind_by(third, container, 0), 2);
+	CHECK_EQ(unbind_by(peer, container, 11), 0);
+}
+
+/* A process can make it take long to be compared with another one. */
+static void others_go_on_while_memory_is_compared(void)
+{
+	begin();
+	CHECK_EQ(bind_by(peer, container, 0), 1);
+	bw.while_comparing = bind_third_meanwhile;
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	end();
+}
+
 static void to_bind_again_counts_nothing(void)
 {
 	begin();
@@ -539,6 +557,7 @@ int main(void)
 	a_device_of_its_own_file_is_no_part_of_it();
 	the_pasid_is_the_address_space_s();
 	two_processes_in_one_memory_are_one();
+	others_go_on_while_memory_is_compared();
 	to_bind_again_counts_nothing();
 	there_has_to_be_an_iommu();
 	devices_have_to_be_able_to();

@@ -28,8 +28,8 @@ static struct {
 	struct person person[PEOPLE];
 	struct world_device *first, *second, *other, *low, *lame; /* of groups 1, 1, 2, 3 and 4 */
 	struct ioasid_space *ioasids;
-	void (*_Atomic while_copying)(void);   /* called once, within the next copy to a client */
-	void (*_Atomic while_comparing)(void); /* the same, of the next comparison of two */
+	void (*_Atomic while_copying)(void); /* called once, within the next copy to a client */
+	void (*_Atomic while_comparing)(void);
 	atomic_bool deny_copy;
 } bw;
 
