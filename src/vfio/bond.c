@@ -449,20 +449,12 @@ static int read_process(struct ucmd *ucmd, pid_t *pid)
 	return process.flags & VFIO_IOMMU_BIND_PID && process.pid <= 0 ? -ESRCH : 0;
 }
 
-/* With a reference: the one that a PASID was allocated for, if its memory has one. */
-static int find_mm(struct client *client, struct mm_pasids *all, pid_t pid, struct mm **mm)
+/* With a reference. */
+static int find_mm(struct client *client, pid_t pid, struct mm **mm)
 {
-	struct mm *found;
-	int rc = 0;
-
 	if (pid)
-		rc = client->ops->find_mm(client, pid, &found);
-	else
-		found = mm_get(client->ops->mm(client));
-	if (rc)
-		return rc;
-	*mm = all ? mm_pasids_resolve(all, found) : mm_get(found);
-	mm_put(found);
+		return client->ops->find_mm(client, pid, mm);
+	*mm = mm_get(client->ops->mm(client));
 	return 0;
 }
 
@@ -607,7 +599,7 @@ int vfio_iommu_bind(struct ucmd *ucmd)
 	int rc = read_process(ucmd, &pid);
 
 	if (!rc)
-		rc = find_mm(ucmd->client, all, pid, &mm);
+		rc = find_mm(ucmd->client, pid, &mm);
 	if (rc)
 		return rc;
 	if (mm_is_gone(mm))
@@ -685,7 +677,7 @@ int vfio_iommu_unbind(struct ucmd *ucmd)
 
 	if (rc)
 		return rc;
-	found = find_mm(ucmd->client, pasids_of(ucmd->ctx), pid, &mm);
+	found = find_mm(ucmd->client, pid, &mm);
 	bonds = bonds_of(ucmd->ctx);
 	rc = bonds ? unbind(bonds, found ? NULL : mm, pid) : -EINVAL;
 	if (!found)

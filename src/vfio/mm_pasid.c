@@ -114,37 +114,44 @@ struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, const struct mm *mm)
 	return pasid;
 }
 
-/* The next in the order of serials, with a reference; NULL: there is none. */
-static struct mm *next_mm(struct mm_pasids *all, uint64_t serial)
+/* Those that were made after one and before another, the last first, with references. With the lock held. */
+static size_t take_others(const struct mm_pasids *all, uint64_t after, uint64_t before, struct mm_pasid_other *others)
 {
-	const struct mm_pasid *next = NULL;
-	struct mm *mm;
+	size_t n = 0;
 
-	mm_pasids_lock(all);
-	for (const struct mm_pasid *pasid = all->first; pasid; pasid = pasid->next)
-		if (pasid->mm->serial > serial && (!next || pasid->mm->serial < next->mm->serial))
-			next = pasid;
-	mm = next ? mm_get(next->mm) : NULL;
-	mm_pasids_unlock(all);
-	return mm;
+	for (const struct mm_pasid *pasid = all->first; pasid && pasid->number > after && n < OTHERS;
+	     pasid = pasid->next)
+		if (pasid->number < before && !mm_is_gone(pasid->mm))
+			others[n++] = (struct mm_pasid_other){mm_get(pasid->mm), pasid->number};
+	return n;
 }
 
-struct mm *mm_pasids_resolve(struct mm_pasids *all, struct mm *mm)
+/* Most are asked for by the address space that is known. */
+struct mm *mm_pasids_look(struct mm_pasids *all, struct mm *mm, uint64_t *made)
 {
-	struct mm *known;
-	bool found;
+	struct mm_pasid_other others[OTHERS];
+	const uint64_t after = *made;
+	uint64_t before = UINT64_MAX;
+	struct mm *known = NULL;
+	size_t n;
 
-	mm_pasids_lock(all);
-	found = mm_pasid_find(all, mm);
-	mm_pasids_unlock(all);
-	if (found || !mm->ops->same)
-		return mm_get(mm);
-	for (uint64_t serial = 0; (known = next_mm(all, serial)); mm_put(known)) {
-		if (!mm_is_gone(known) && mm_same(known, mm))
-			return known;
-		serial = known->serial;
-	}
-	return mm_get(mm);
+	do {
+		mm_pasids_lock(all);
+		if (before == UINT64_MAX)
+			*made = all->made;
+		if (before == UINT64_MAX && mm_pasid_find(all, mm))
+			known = mm_get(mm);
+		n = known ? 0 : take_others(all, after, before, others);
+		mm_pasids_unlock(all);
+		for (size_t i = 0; i < n; i++) {
+			before = others[i].number;
+			if (!known && mm_same(others[i].mm, mm))
+				known = others[i].mm;
+			else
+				mm_put(others[i].mm);
+		}
+	} while (n == OTHERS && !known);
+	return known;
 }
 
 static int allocate(struct mm_pasids *all, struct mm *mm, uint32_t limit, struct mm_pasid **out)

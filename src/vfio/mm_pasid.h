@@ -45,13 +45,16 @@ struct mm_pasids {
 void mm_pasids_lock(struct mm_pasids *all);
 void mm_pasids_unlock(struct mm_pasids *all);
 
-/* The address space that a PASID was allocated for, if it is the same memory as this one; else this one. With a
- * reference. Without locks: to compare asks the processes. */
-struct mm *mm_pasids_resolve(struct mm_pasids *all, struct mm *mm);
+/*
+ * The address space which has the PASID of the memory that a client's is, itself or another one (CLONE_VM), with a
+ * reference; NULL: none of those that were made after number *made, which becomes that of the last. Without the lock,
+ * as processes can make it last to compare them.
+ */
+struct mm *mm_pasids_look(struct mm_pasids *all, struct mm *mm, uint64_t *made);
 
-/* All that follows with the lock held, and of what was resolved. */
+/* All that follows with the lock held. */
 
-/* The one of an address space; NULL: it has none. */
+/* The one that was made for this address space; NULL: none. */
 struct mm_pasid *mm_pasid_find(const struct mm_pasids *all, const struct mm *mm);
 
 /* The same with a reference, made where there is none: the lowest free that is less than limit. Returns 0; -EOVERFLOW:

@@ -121,6 +121,35 @@ static void others_go_on_while_memory_is_compared(void)
 	end();
 }
 
+static void bind_me(void)
+{
+	CHECK_EQ(bind_by(me, container, 0), 2);
+}
+
+static void unbind_me(void)
+{
+	CHECK_EQ(unbind_by(me, container, 0), 0);
+}
+
+static void one_of_the_same_memory_comes_or_goes_meanwhile(void)
+{
+	struct person *twin;
+
+	begin();
+	twin = person_new(70);
+	twin->memory = me->memory;
+	CHECK_EQ(bind_by(peer, container, 0), 1);
+	bw.while_comparing = bind_me;
+	CHECK_EQ(bind_by(twin, container, 0), 2);
+	/* It is gone again when it was found. */
+	bw.while_comparing = unbind_me;
+	CHECK_EQ(bind_by(twin, container, 0), 2);
+	CHECK(!bw.while_comparing);
+	CHECK_EQ(unbind_by(me, container, 0), 0);
+	CHECK_EQ(unbind_by(twin, container, 0), -ESRCH);
+	end();
+}
+
 static void to_bind_again_counts_nothing(void)
 {
 	begin();
@@ -558,6 +587,7 @@ int main(void)
 	the_pasid_is_the_address_space_s();
 	two_processes_in_one_memory_are_one();
 	others_go_on_while_memory_is_compared();
+	one_of_the_same_memory_comes_or_goes_meanwhile();
 	to_bind_again_counts_nothing();
 	there_has_to_be_an_iommu();
 	devices_have_to_be_able_to();
