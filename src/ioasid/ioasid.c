@@ -27,6 +27,7 @@ struct ioasid_user {
 	pthread_mutex_t lock;             /* guards set; above the space's */
 	struct ioasid_set *set;           /* NULL: it was given up */
 	struct ioasid_user *next, **link; /* link NULL: it has been closed */
+	_Atomic bool alone;               /* it is known that its memory has no other */
 };
 
 typedef long ioasid_command(struct ioasid_user *user, struct client *client, uaddr_t arg);
@@ -254,11 +255,17 @@ static struct ioasid_user *find_user(struct ioasid_users *users, struct mm *mm, 
 
 uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm)
 {
-	struct ioasid_user *user = find_user(users, mm, UINT64_MAX);
-	const uint64_t token = user ? user->mm->serial : mm->serial;
+	uint64_t before = UINT64_MAX, token = mm->serial;
+	struct ioasid_user *user;
+	bool found = false;
 
-	if (user)
+	/* One that is just being opened may have to go again. */
+	while (!found && (user = find_user(users, mm, before))) {
+		found = atomic_load(&user->alone);
+		token = found ? user->mm->serial : token;
+		before = user->file.serial;
 		file_put(&user->file);
+	}
 	return token;
 }
 
@@ -316,6 +323,7 @@ int ioasid_open(struct ioasid_users *users, struct client *client, struct file *
 		file_put(&user->file);
 		return rc;
 	}
+	atomic_store(&user->alone, true);
 	*file = &user->file;
 	return 0;
 }

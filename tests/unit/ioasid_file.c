@@ -36,8 +36,14 @@ static void world_fini(struct world *w)
 }
 
 /* A process; the same memory has the same number. */
+static void (*_Atomic while_comparing)(void); /* called once */
+
 static bool same_pid(struct mm *a, struct mm *b)
 {
+	void (*meanwhile)(void) = atomic_exchange(&while_comparing, NULL);
+
+	if (meanwhile)
+		meanwhile();
 	return a->pid == b->pid;
 }
 
@@ -233,6 +239,35 @@ static void usage_is_told(void)
 	world_fini(&w);
 }
 
+static struct world *asked_world;
+static struct fake *owner;
+
+static void ask_for_the_token(void)
+{
+	CHECK_EQ(ioasid_token(&asked_world->users, &owner->mm), 1);
+}
+
+/* A process of the same memory tries to open another one: what the first has is its own all the while. */
+static void token_is_the_owners(void)
+{
+	struct file *file, *other;
+	struct world w;
+	struct fake a, b;
+
+	world_init(&w, 4, UINT64_MAX);
+	process(&a, 1, 10);
+	process(&b, 2, 10);
+	asked_world = &w;
+	owner = &a;
+	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
+	while_comparing = ask_for_the_token;
+	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), -EBUSY);
+	CHECK(!while_comparing);
+	CHECK_EQ(ioasid_token(&w.users, &b.mm), 1);
+	close_file(file);
+	world_fini(&w);
+}
+
 static unsigned asked;
 static const char *cgroup_path;
 static int cgroup_error;
@@ -422,6 +457,7 @@ int main(void)
 	device_goes_on_with_a_pasid();
 	shared_memory_is_one_process();
 	usage_is_told();
+	token_is_the_owners();
 	cgroup_is_charged();
 	processes_at_once();
 	end_races_with_calls();
