@@ -13,8 +13,8 @@
 #define WITH_TEST    0x21U
 
 static const int known_errors[] = {
-	EPERM,    ENOENT,    EFAULT, EBUSY,  EEXIST,     ENODEV,     EINVAL, ENOTTY, ENOSPC, E2BIG,
-	EMSGSIZE, EOVERFLOW, EBADF,  EBADFD, EOPNOTSUPP, EADDRINUSE, EBADE,  EIO,    ENXIO,
+	EPERM,     ENOENT, EFAULT, EBUSY,      EEXIST,     ENODEV, EINVAL, ENOTTY, ENOSPC, E2BIG,  EMSGSIZE,
+	EOVERFLOW, EBADF,  EBADFD, EOPNOTSUPP, EADDRINUSE, EBADE,  EIO,    ENXIO,  ESRCH,  EACCES,
 };
 
 static _Noreturn void broken(const struct law *law, const char *what)
