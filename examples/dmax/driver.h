@@ -3,6 +3,9 @@
  * A small driver of dmax over VFIO's file of the device, for the examples. It knows nothing of containers and address
  * spaces: all addresses are such as the device has them in the queue's PASID.
  *
+ *	cc -I include my_driver.c examples/dmax/driver.c -o my_driver
+ *	iommuse run --device dmax -- ./my_driver
+ *
  * Functions return 0 or -errno.
  */
 #ifndef DMAX_DRIVER_H

@@ -2,7 +2,7 @@
 /*
  * A device with two I/O address spaces of one process. Each has a PASID that /dev/ioasid gave out, and different memory
  * at the same addresses; each queue of the device works in one of them. A third PASID, which leads nowhere, shows what
- *a wrong one does.
+ * a wrong one does.
  *
  *	cc -I include examples/pasid/two_spaces.c examples/dmax/driver.c -o two_spaces
  *	iommuse run --device dmax -- ./two_spaces
@@ -174,7 +174,7 @@ int main(void)
 		pasid[i] = allocate_pasid();
 	}
 	nowhere = allocate_pasid();
-	/* PASIDs come after the device itself, whose page table has to be one for them as well. */
+	/* The device itself needs no page table here. If it has one, it has to be one for PASIDs as well. */
 	attach(table[0], 0);
 	for (unsigned i = 0; i < SPACES; i++)
 		attach(table[i], pasid[i]);

@@ -56,7 +56,7 @@ static const struct option long_options[] = {
 void run_usage(void)
 {
 	printf("usage: iommuse run [OPTION...] -- PROGRAM [ARG...]\n\n"
-	       "Runs PROGRAM, and all that it starts, with /dev/iommu and /dev/vfio of Linux 7.2.\n\n"
+	       "Runs PROGRAM, and all that it starts, with /dev/iommu and /dev/vfio of Linux 7.2, and /dev/ioasid.\n\n"
 	       "  --device=MODEL[,KEY=VALUE...]   add a VFIO device; repeatable. MODEL is a name that 'iommuse "
 	       "devices'\n"
 	       "                                  lists, or the path of a shared object, with a slash in it\n"
