@@ -145,6 +145,7 @@ static void detach_device(const struct bonds *bonds, struct vfio_device *device,
 	device->bonded = false;
 }
 
+/* The caller marks it as bonded. */
 static int attach_device(const struct bonds *bonds, struct vfio_device *device, struct leftovers *left)
 {
 	unsigned attached = 0;
@@ -155,7 +156,6 @@ static int attach_device(const struct bonds *bonds, struct vfio_device *device, 
 		rc = iommu_device_set(&device->iommu, bond->pasid->pasid, &bond->sva.domain, left);
 		attached += !rc;
 	}
-	device->bonded = !rc;
 	if (!rc)
 		return 0;
 	for (bond = next_bound(bonds->first); attached; bond = next_bound(bond->next), attached--)
@@ -282,26 +282,32 @@ static void end_bonds(struct bonds *bonds)
 		sem_post(&bonds->all->wake);
 }
 
-/* Gives bonds to the devices of a group that are open already. */
-static int attach_group(struct bonds *bonds, struct vfio_group *group, struct leftovers *left)
+static struct vfio_device *next_unbonded(const struct bonds *bonds, const struct vfio_group *group,
+					 struct vfio_device *device)
 {
+	while (device && (device->group != group || device->bonds != bonds || device->bonded))
+		device = device->next;
+	return device;
+}
+
+/* Gives bonds to the devices of a group that are open already, but for those that kept them when its file was closed.
+ * They are marked when all have them, so that what is undone is what was done. */
+static int attach_group(struct bonds *bonds, const struct vfio_group *group, struct leftovers *left)
+{
+	struct vfio_device *first = next_unbonded(bonds, group, bonds->ctx->config->vfio->devices);
 	struct vfio_device *device;
 	unsigned attached = 0;
 	int rc = 0;
 
-	for (device = bonds->ctx->config->vfio->devices; device && !rc; device = device->next) {
-		if (device->group != group || device->bonds != bonds || device->bonded)
-			continue;
+	for (device = first; device && !rc; device = next_unbonded(bonds, group, device->next)) {
 		rc = attach_device(bonds, device, left);
 		attached += !rc;
 	}
-	if (!rc)
-		return 0;
-	for (device = bonds->ctx->config->vfio->devices; device && attached; device = device->next) {
-		if (device->group != group || device->bonds != bonds || !device->bonded)
-			continue;
-		detach_device(bonds, device, left);
-		attached--;
+	for (device = first; attached; device = next_unbonded(bonds, group, device->next), attached--) {
+		if (rc)
+			detach_device(bonds, device, left);
+		else
+			device->bonded = true;
 	}
 	return rc;
 }
@@ -373,6 +379,7 @@ int bonds_add_device(struct ctx *ctx, struct vfio_device *device)
 		rc = check_bonds(bonds, device);
 		if (!rc)
 			rc = attach_device(bonds, device, &left);
+		device->bonded = !rc;
 	}
 	device->bonds = rc ? NULL : bonds;
 	mm_pasids_unlock(all);

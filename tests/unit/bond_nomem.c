@@ -119,6 +119,49 @@ static void join(void)
 	bond_world_end();
 }
 
+/* One device kept its bonds when the group's file was closed, and two were opened just then. */
+static void join_again(void)
+{
+	struct world_device *third;
+	struct vfio_group *its;
+	struct leftovers left;
+	struct ctx *ctx;
+	int rc = -ENOMEM;
+	int nth;
+
+	bond_world_begin();
+	me = person_new(10);
+	peer = person_new(11);
+	third = add_device(&sharing_model, 1, 2, 1);
+	container = container_with(1, &group);
+	CHECK(device_fd(group, bw.first) >= 0);
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	CHECK_EQ(bind_by(peer, container, 0), 2);
+	its = bw.first->device.group;
+	ctx = its->container;
+	bonds_remove_group(ctx, its, NULL);
+	CHECK_EQ(bonds_add_device(ctx, &bw.second->device), 0);
+	CHECK_EQ(bonds_add_device(ctx, &third->device), 0);
+	for (nth = 1; rc == -ENOMEM; nth++) {
+		left = (struct leftovers){0};
+		until_failure = nth;
+		rc = bonds_add_group(ctx, its, &left);
+		until_failure = NEVER;
+		leftovers_end(&left);
+		for (uint32_t pasid = 1; pasid < 3; pasid++) {
+			CHECK(at_pasid(bw.first, pasid));
+			CHECK(!at_pasid(bw.second, pasid) == !!rc);
+			CHECK(!at_pasid(third, pasid) == !!rc);
+		}
+	}
+	CHECK_EQ(rc, 0);
+	CHECK(nth > 4);
+	bonds_remove_device(ctx, &bw.second->device);
+	bonds_remove_device(ctx, &third->device);
+	CHECK(at_pasid(bw.first, 1) && !at_pasid(bw.second, 1) && !at_pasid(third, 1));
+	bond_world_end();
+}
+
 static void set_up_container(void)
 {
 	long rc = -ENOMEM;
@@ -143,6 +186,7 @@ int main(void)
 	bind();
 	open_device();
 	join();
+	join_again();
 	set_up_container();
 	return check_result();
 }
