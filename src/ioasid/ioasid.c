@@ -223,47 +223,45 @@ static const struct file_ops ioasid_ops = {
 	.release = ioasid_release,
 };
 
-/* The last that was opened before one with this serial, with a reference; NULL: none. */
-static struct ioasid_user *last_before(struct ioasid_users *users, uint64_t serial)
+/* The last that was opened before another one (NULL: the last of all), with a reference for the other's; NULL: none. */
+static struct ioasid_user *last_before(struct ioasid_users *users, struct ioasid_user *later)
 {
 	struct ioasid_user *user;
 
 	pthread_mutex_lock(&users->lock);
-	user = users->first;
-	while (user && (user->file.serial >= serial || !file_get_live(&user->file)))
+	/* A closed one does not know its place any more. */
+	user = later && later->link ? later->next : users->first;
+	while (user && ((later && user->file.serial >= later->file.serial) || !file_get_live(&user->file)))
 		user = user->next;
 	pthread_mutex_unlock(&users->lock);
+	if (later)
+		file_put(&later->file);
 	return user;
 }
 
 /*
- * What an address space has open that was opened before one with this serial, with a reference; NULL: nothing. No lock
- * is held while memory is compared, as processes can make that last.
+ * What an address space has open that was opened before another one; as last_before(). No lock is held while memory is
+ * compared, as processes can make that last.
  */
-static struct ioasid_user *find_user(struct ioasid_users *users, struct mm *mm, uint64_t serial)
+static struct ioasid_user *find_user(struct ioasid_users *users, struct mm *mm, struct ioasid_user *later)
 {
-	struct ioasid_user *user;
+	struct ioasid_user *user = last_before(users, later);
 
-	while ((user = last_before(users, serial))) {
-		if (!mm_is_gone(user->mm) && mm_same(user->mm, mm))
-			return user;
-		serial = user->file.serial;
-		file_put(&user->file);
-	}
-	return NULL;
+	while (user && (mm_is_gone(user->mm) || !mm_same(user->mm, mm)))
+		user = last_before(users, user);
+	return user;
 }
 
 uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm)
 {
-	uint64_t before = UINT64_MAX, token = mm->serial;
-	struct ioasid_user *user;
-	bool found = false;
+	struct ioasid_user *user = find_user(users, mm, NULL);
+	uint64_t token = mm->serial;
 
 	/* One that is just being opened may have to go again. */
-	while (!found && (user = find_user(users, mm, before))) {
-		found = atomic_load(&user->alone);
-		token = found ? user->mm->serial : token;
-		before = user->file.serial;
+	while (user && !atomic_load(&user->alone))
+		user = find_user(users, mm, user);
+	if (user) {
+		token = user->mm->serial;
 		file_put(&user->file);
 	}
 	return token;
@@ -288,10 +286,12 @@ static int enter(struct ioasid_users *users, struct ioasid_user *user)
 }
 
 /* Of two processes with one memory that open it at once, the one that came first has it. */
-static int check_alone(struct ioasid_users *users, const struct ioasid_user *user)
+static int check_alone(struct ioasid_users *users, struct ioasid_user *user)
 {
-	struct ioasid_user *other = find_user(users, user->mm, user->file.serial);
+	struct ioasid_user *other;
 
+	file_get(&user->file);
+	other = find_user(users, user->mm, user);
 	if (!other)
 		return 0;
 	file_put(&other->file);

@@ -268,6 +268,42 @@ static void token_is_the_owners(void)
 	world_fini(&w);
 }
 
+static struct file *compared;
+
+static void close_compared(void)
+{
+	close_file(compared);
+}
+
+/* One that is closed while it is compared does not hide those that were opened before it. */
+static void search_goes_on_from_what_was_closed(void)
+{
+	struct file *file, *other, *none;
+	struct fake a, b, c, d;
+	struct world w;
+
+	world_init(&w, 4, UINT64_MAX);
+	process(&a, 1, 10);
+	process(&b, 2, 11);
+	process(&c, 3, 12);
+	process(&d, 4, 10);
+	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
+	CHECK_EQ(ioasid_open(&w.users, &b.client, &other), 0);
+	CHECK_EQ(ioasid_open(&w.users, &c.client, &compared), 0);
+	while_comparing = close_compared;
+	CHECK_EQ(ioasid_open(&w.users, &d.client, &none), -EBUSY);
+	CHECK(!while_comparing);
+	CHECK_EQ(ioasid_token(&w.users, &d.mm), 1);
+	CHECK_EQ(ioasid_token(&w.users, &c.mm), 3);
+	close_file(file);
+	CHECK_EQ(ioasid_open(&w.users, &d.client, &file), 0);
+	close_file(file);
+	close_file(other);
+	CHECK_EQ(a.mm.refs, 1);
+	CHECK_EQ(c.mm.refs, 1);
+	world_fini(&w);
+}
+
 static unsigned asked;
 static const char *cgroup_path;
 static int cgroup_error;
@@ -458,6 +494,7 @@ int main(void)
 	shared_memory_is_one_process();
 	usage_is_told();
 	token_is_the_owners();
+	search_goes_on_from_what_was_closed();
 	cgroup_is_charged();
 	processes_at_once();
 	end_races_with_calls();
