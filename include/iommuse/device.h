@@ -242,8 +242,9 @@ static inline unsigned iommuse_vectors(struct iommuse_device *device)
 
 /*
  * Asks for a page (PRI): the driver, or the process that the PASID belongs to, is to make it accessible. access: bits
- * of enum iommuse_direction. group: the model's number for it, below 512 and not one that waits for its answer. The
- * answer is a call of page_response(); a reset forgets what was asked for. Returns 0; -EINVAL: group or access;
+ * of enum iommuse_direction. group: the model's number for it, below 512 and not one that waits for its answer; the
+ * driver sees another one while a request that a reset forgot has that. The answer is a call of page_response(); a
+ * reset forgets what was asked for. Returns 0; -EINVAL: group or access;
  * -EBUSY: the group waits already; -EOPNOTSUPP: the model has no page requests; -EFAULT: the driver has not let the
  * device do DMA (PCI command register), of which the user is told.
  */

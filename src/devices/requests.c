@@ -15,8 +15,16 @@ enum request_state {
 	REQUEST_REFUSED,
 };
 
+/* Of a number, instead of a group. */
+enum {
+	NUMBER_FREE = REQUEST_GROUPS,
+	NUMBER_FORGOTTEN,
+};
+
 void requests_init(struct requests *requests)
 {
+	for (uint32_t i = 0; i < REQUEST_GROUPS; i++)
+		requests->asked[i] = NUMBER_FREE;
 	pthread_mutex_init(&requests->lock, NULL);
 }
 
@@ -66,17 +74,34 @@ int requests_make(struct model_device *device, uint32_t pasid, uint64_t address,
 	return rc;
 }
 
-/* Copies the next that was made. */
-static bool take_made(struct requests *requests, struct request *made, uint32_t *group)
+/* Returns REQUEST_GROUPS where none is free. With the lock held. */
+static uint32_t find_number(const struct requests *requests, uint32_t group)
 {
-	bool found;
+	uint32_t number = 0;
+
+	if (requests->asked[group] == NUMBER_FREE)
+		return group;
+	while (number < REQUEST_GROUPS && requests->asked[number] != NUMBER_FREE)
+		number++;
+	return number;
+}
+
+/* Copies the next that was made, if there is a number for it. */
+static bool take_made(struct requests *requests, struct request *made, uint32_t *number)
+{
+	bool found = false;
 
 	pthread_mutex_lock(&requests->lock);
-	found = requests->made.count;
+	if (requests->made.count) {
+		*number = find_number(requests, requests->made.group[requests->made.first]);
+		found = *number < REQUEST_GROUPS;
+	}
 	if (found) {
-		*group = line_take(&requests->made);
-		requests->request[*group].state = REQUEST_ASKED;
-		*made = requests->request[*group];
+		const uint32_t group = line_take(&requests->made);
+
+		requests->asked[*number] = (uint16_t)group;
+		requests->request[group].state = REQUEST_ASKED;
+		*made = requests->request[group];
 	}
 	pthread_mutex_unlock(&requests->lock);
 	return found;
@@ -85,30 +110,29 @@ static bool take_made(struct requests *requests, struct request *made, uint32_t 
 bool requests_ask(struct model_device *device)
 {
 	struct request made;
-	uint32_t group;
+	uint32_t number;
 	bool found = false;
 
-	while (take_made(&device->requests, &made, &group)) {
+	while (take_made(&device->requests, &made, &number)) {
 		/* What comes of it is the answer's business. */
-		(void)iommu_page_request(&device->vfio.iommu, made.pasid, made.address, made.perm, group);
+		(void)iommu_page_request(&device->vfio.iommu, made.pasid, made.address, made.perm, number);
 		found = true;
 	}
 	return found;
 }
 
-void requests_answer(struct model_device *device, uint32_t group, uint32_t code)
+void requests_answer(struct model_device *device, uint32_t number, uint32_t code)
 {
 	struct requests *requests = &device->requests;
-	struct request *request;
+	uint32_t group;
 
-	if (group >= REQUEST_GROUPS)
+	if (number >= REQUEST_GROUPS)
 		return;
-	request = &requests->request[group];
 	pthread_mutex_lock(&requests->lock);
-	if (request->forgotten) {
-		request->forgotten--;
-	} else if (request->state == REQUEST_ASKED) {
-		request->state = code == IOMMUFD_PAGE_RESP_SUCCESS ? REQUEST_GRANTED : REQUEST_REFUSED;
+	group = requests->asked[number];
+	requests->asked[number] = NUMBER_FREE;
+	if (group < REQUEST_GROUPS) {
+		requests->request[group].state = code == IOMMUFD_PAGE_RESP_SUCCESS ? REQUEST_GRANTED : REQUEST_REFUSED;
 		line_up(&requests->answered, group);
 	}
 	pthread_mutex_unlock(&requests->lock);
@@ -149,10 +173,9 @@ void requests_forget(struct model_device *device)
 
 	pthread_mutex_lock(&requests->lock);
 	for (uint32_t i = 0; i < REQUEST_GROUPS; i++) {
-		struct request *request = &requests->request[i];
-
-		request->forgotten += request->state == REQUEST_ASKED;
-		request->state = REQUEST_NONE;
+		requests->request[i].state = REQUEST_NONE;
+		if (requests->asked[i] != NUMBER_FREE)
+			requests->asked[i] = NUMBER_FORGOTTEN;
 	}
 	requests->made.count = 0;
 	requests->answered.count = 0;

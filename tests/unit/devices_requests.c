@@ -257,25 +257,39 @@ static void job_ask_one(struct iommuse_device *device)
 	CHECK_EQ(iommuse_page_request(device, PASID, ADDRESS, IOMMUSE_READ, 3), 0);
 }
 
+/* Whichever is answered first. */
 static void a_reset_forgets(const char *object)
 {
-	uint32_t before, after;
+	struct iommu_hwpt_pgfault before, after, last;
 
 	begin(object);
 	run(job_ask_one);
-	before = next_fault().cookie;
+	before = next_fault();
 	CHECK_EQ(driver_call(&driver, driver.device, VFIO_DEVICE_RESET, NULL), 0);
 	run(job_ask_one); /* the group is free again */
-	after = next_fault().cookie;
-	respond(before, GRANT);
-	respond(after, REFUSE);
+	after = next_fault();
+	CHECK(after.grpid != before.grpid);
+	respond(after.cookie, REFUSE);
 	wait_for_answers(1);
 	CHECK_EQ(answers.refused[3], 1);
+	run(job_ask_one);
+	last = next_fault();
+	CHECK(last.grpid != before.grpid);
+	respond(before.cookie, REFUSE);
+	respond(last.cookie, GRANT);
+	wait_for_answers(2);
+	CHECK_EQ(answers.granted[3], 1);
+	CHECK_EQ(answers.refused[3], 1);
+	run(job_ask_one);
+	last = next_fault();
+	CHECK_EQ(last.grpid, 3);
+	respond(last.cookie, REFUSE);
+	wait_for_answers(3);
 	/* And so does the end. */
 	run(job_ask_one);
 	next_fault();
 	driver_close(&driver);
-	CHECK_EQ(atomic_load(&answers.count), 1);
+	CHECK_EQ(atomic_load(&answers.count), 3);
 	CHECK_EQ(iommuse_close(driver.system, queue.fd), 0);
 	iommuse_free(driver.system);
 }
@@ -284,6 +298,36 @@ static void job_ask_all(struct iommuse_device *device)
 {
 	for (uint32_t group = 0; group < GROUPS; group++)
 		CHECK_EQ(iommuse_page_request(device, PASID, ADDRESS + group, IOMMUSE_READ, group), 0);
+}
+
+/* What was forgotten keeps its number until it is answered, and others wait for that. */
+static void all_groups_are_forgotten_at_once(const char *object)
+{
+	struct iommu_hwpt_pgfault first, fault;
+
+	begin(object);
+	run(job_ask_all);
+	first = next_fault();
+	for (uint32_t i = 1; i < GROUPS; i++)
+		next_fault();
+	CHECK_EQ(driver_call(&driver, driver.device, VFIO_DEVICE_RESET, NULL), 0);
+	driver_command(&driver, COMMAND_MEMORY | COMMAND_MASTER);
+	run(job_ask_one);
+	for (unsigned i = 0; i < 1000; i++) {
+		sched_yield();
+		expect_none();
+	}
+	respond(first.cookie, REFUSE);
+	fault = next_fault();
+	CHECK_EQ(fault.grpid, first.grpid);
+	respond(fault.cookie, GRANT);
+	wait_for_answers(1);
+	CHECK_EQ(answers.granted[3], 1);
+	detach(PASID);
+	run(job_ask_one);
+	wait_for_answers(2);
+	CHECK_EQ(answers.refused[3], 1);
+	end();
 }
 
 static void ask_again(struct iommuse_device *device, uint32_t group)
@@ -350,6 +394,7 @@ int main(int argc, char **argv)
 	the_driver_answers(argv[1]);
 	who_cannot_answer_refuses(argv[1]);
 	a_reset_forgets(argv[1]);
+	all_groups_are_forgotten_at_once(argv[1]);
 	all_groups_wait_at_once(argv[1]);
 	who_may_not_do_dma_cannot_ask(argv[1]);
 	who_never_asks_cannot(argv[2], dlsym(other, "model_script"));
