@@ -38,6 +38,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/kcmp.h>
@@ -59,10 +60,9 @@ struct remote_mm {
 
 	/* Its end, and others who have it. */
 	struct memory_id id;
-	_Atomic pid_t tid;      /* the thread that used it last in a call */
-	_Atomic bool doubtful;  /* its process may have other memory by now */
-	bool ending;            /* in the list */
-	struct remote_mm *next; /* in supervisor.ending */
+	_Atomic pid_t tid;              /* the thread that used it last in a call */
+	struct remote_mm *next, **link; /* in supervisor.ending or .unsure; link NULL: in none, else with a reference */
+	bool ending;                    /* in the first */
 };
 
 static struct remote_mm *remote_of(struct mm *mm)
@@ -147,51 +147,84 @@ static bool remote_same(struct mm *a, struct mm *b)
 	return is_of(x, tid) == 1;
 }
 
-void remote_mm_expect_end(struct remote_mm *mm)
+static void leave_list(struct remote_mm *mm)
 {
-	struct supervisor *s = mm->supervisor;
-
-	atomic_store(&mm->doubtful, true);
-	if (mm->ending)
+	if (!mm->link)
 		return;
-	mm->ending = true;
-	mm->next = s->ending;
-	s->ending = mm;
-	mm_get(&mm->base);
-}
-
-static void remove_ending(struct remote_mm **link)
-{
-	struct remote_mm *mm = *link;
-
-	*link = mm->next;
+	*mm->link = mm->next;
+	if (mm->next)
+		mm->next->link = mm->link;
+	mm->link = NULL;
 	mm->ending = false;
 	mm_put(&mm->base);
 }
 
+static void enter_list(struct remote_mm *mm, struct remote_mm **list)
+{
+	mm_get(&mm->base);
+	mm->next = *list;
+	mm->link = list;
+	if (mm->next)
+		mm->next->link = &mm->next;
+	*list = mm;
+}
+
+void remote_mm_expect_end(struct remote_mm *mm)
+{
+	atomic_store(&mm->doubtful, true);
+	if (mm->ending)
+		return;
+	leave_list(mm);
+	enter_list(mm, &mm->supervisor->ending);
+	mm->ending = true;
+}
+
+void remote_mm_be_unsure(struct remote_mm *mm)
+{
+	atomic_store(&mm->doubtful, true);
+	if (!mm->link)
+		enter_list(mm, &mm->supervisor->unsure);
+}
+
 void remote_mm_expect_no_end(struct remote_mm *mm)
 {
-	struct remote_mm **link = &mm->supervisor->ending;
-
 	atomic_store(&mm->doubtful, false);
-	while (mm->ending && *link != mm)
-		link = &(*link)->next;
-	if (mm->ending)
-		remove_ending(link);
+	leave_list(mm);
+}
+
+static void announce(struct remote_mm *mm)
+{
+	struct remote_mm *next;
+
+	for (; mm; mm = next) {
+		next = mm->next;
+		if (remote_mm_gone(mm)) {
+			mm_announce_gone(&mm->base);
+			leave_list(mm);
+		}
+	}
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 void remote_mms_announce(struct supervisor *s)
 {
-	struct remote_mm **link = &s->ending;
+	uint64_t now;
 
-	while (*link) {
-		if (remote_mm_gone(*link)) {
-			mm_announce_gone(&(*link)->base);
-			remove_ending(link);
-		} else {
-			link = &(*link)->next;
-		}
-	}
+	announce(s->ending);
+	if (!s->unsure)
+		return;
+	now = now_ms();
+	if (now < s->unsure_due)
+		return;
+	s->unsure_due = now + REMOTE_MM_TEST_MS;
+	announce(s->unsure);
 }
 
 /* The process itself is asked to read: what it cannot, nobody pins. A process that has the number by now does no harm.

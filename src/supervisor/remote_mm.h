@@ -66,7 +66,15 @@ void remote_mm_used_by(struct remote_mm *mm, pid_t tid);
 void remote_mm_expect_end(struct remote_mm *mm);
 void remote_mm_expect_no_end(struct remote_mm *mm);
 
-/* Announces the end of those that have ended. Under the lock. */
+/* Its process may execute another program without telling us, as one does that is not of the run. Where the end is
+ * expected that stays so. Under the lock. */
+void remote_mm_be_unsure(struct remote_mm *mm);
+
+/* How often it is to be looked whether an address space has ended, where nothing else happens. */
+#define REMOTE_MM_TEST_MS 100
+
+/* Announces the end of those that have ended. Each is looked at: those whose end is expected whenever this is called,
+ * and those of which nobody is sure once in REMOTE_MM_TEST_MS. Under the lock. */
 void remote_mms_announce(struct supervisor *s);
 
 /* What shares its memory with us (--pin=share); NULL: nothing does. */

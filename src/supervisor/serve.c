@@ -106,8 +106,8 @@ static int drain_and_drop(struct supervisor *s)
 	supervisor_drain(s);
 	closed = standins_take_closed(s);
 	timeout = standins_test_timeout(s);
-	if (s->ending && (timeout < 0 || timeout > ENDING_TEST_MS))
-		timeout = ENDING_TEST_MS;
+	if ((s->ending || s->unsure) && (timeout < 0 || timeout > REMOTE_MM_TEST_MS))
+		timeout = REMOTE_MM_TEST_MS;
 	supervisor_unlock(s);
 	standins_drop(s, closed);
 	return timeout;

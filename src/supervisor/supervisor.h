@@ -69,6 +69,8 @@ struct supervisor {
 	struct processes *processes;
 	uint64_t mm_serial;
 	struct remote_mm *ending;   /* address spaces that are expected to end */
+	struct remote_mm *unsure;   /* or may end without telling; they are looked at again ... */
+	uint64_t unsure_due;        /* ... then, in ms of CLOCK_MONOTONIC */
 	struct holds *holds;        /* of the clients' shared memory */
 	_Atomic bool told_not_held; /* a person was told of shared memory that cannot be held */
 	dev_t memfd_dev;            /* what memfds lie on */
