@@ -32,6 +32,7 @@
 struct exec {
 	struct exec *next;
 	pid_t tid;
+	struct memory_id id; /* of the memory */
 	struct old_memory *memory;
 };
 
@@ -176,8 +177,16 @@ void exec_process_end(struct process *p)
 	}
 }
 
+bool exec_may_end(const struct process *p, const struct memory_id *id)
+{
+	for (const struct exec *exec = p->execs; exec; exec = exec->next)
+		if (!id->auxv || !exec->id.auxv || memory_ids_equal(&exec->id, id))
+			return true;
+	return false;
+}
+
 /* Under the lock. */
-static int begin_exec(struct call *call)
+static int begin_exec(struct call *call, const struct memory_id *id)
 {
 	struct process *p = call->process;
 	struct exec *exec = calloc(1, sizeof(*exec));
@@ -185,6 +194,7 @@ static int begin_exec(struct call *call)
 	if (!exec)
 		return -ENOMEM;
 	exec->tid = call->n.tid;
+	exec->id = *id;
 	exec->memory = old_memory_open(call->n.tid);
 	if (!exec->memory) {
 		free(exec);
@@ -215,10 +225,12 @@ static bool others_write(struct call *call)
 int exec_let_go(struct call *call)
 {
 	struct timespec pause = {.tv_nsec = 100000};
+	struct memory_id id;
 	int err;
 
+	(void)memory_id_read(call->n.tid, &id);
 	supervisor_lock(call->supervisor);
-	err = begin_exec(call);
+	err = begin_exec(call, &id);
 	supervisor_unlock(call->supervisor);
 	for (int i = 0; !err && i < EXEC_WAIT_MS * 10 && others_write(call); i++)
 		nanosleep(&pause, NULL);

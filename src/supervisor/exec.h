@@ -3,6 +3,7 @@
 #ifndef IOMMUSE_SUPERVISOR_EXEC_H
 #define IOMMUSE_SUPERVISOR_EXEC_H
 
+#include "supervisor/memory_id.h"
 #include "supervisor/supervisor.h"
 
 /*
@@ -23,6 +24,10 @@ void exec_settle(struct call *call);
 
 /* Writes into the memory that the process of a call had before the execve that the call was told of. 0 or -EFAULT. */
 int exec_write_old(const struct call *call, uaddr_t dst, const void *src, size_t n);
+
+/* May an execve that was let go be about to end the memory with this id, which its process has? All threads of a
+ * process have one memory, so those that were called in another one are over. Under the lock. */
+bool exec_may_end(const struct process *p, const struct memory_id *id);
 
 /* Drops what a call, or a process, has of this. Under the lock. */
 void exec_call_end(struct call *call);

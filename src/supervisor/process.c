@@ -261,8 +261,7 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) != 0;
 }
 
-/* With the lock. A program that is not ours executes another one without being told of: its end is looked for. Where
- * an execve was let go, this may be what was before it or after. */
+/* With the lock. A program that is not ours executes another one without being told of: its end is looked for. */
 static int open_mm(struct supervisor *s, struct process *p, struct remote_view *view, int alive)
 {
 	struct remote_mm *mm = p->mm;
@@ -279,7 +278,7 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 		remote_mm_adopt(mm, view);
 		if (!remote_mm_opened(mm))
 			return -ENFILE;
-		if (p->execs)
+		if (exec_may_end(p, &view->id))
 			remote_mm_expect_end(mm);
 		else
 			remote_mm_be_unsure(mm);
