@@ -4,6 +4,7 @@
  * the release and not before, as until then a call may be at work with it.
  */
 #include "vfio/device_file.h"
+#include "vfio/mm_pasid.h"
 
 #include <time.h>
 
@@ -129,4 +130,9 @@ void vfio_settle(struct vfio *vfio)
 {
 	for (struct vfio_device *device = vfio->devices; device; device = device->next)
 		settle_closing(device);
+	if (!vfio->mm_pasids)
+		return;
+	mm_pasids_lock(vfio->mm_pasids);
+	(void)bonds_purge(vfio->mm_pasids);
+	mm_pasids_unlock(vfio->mm_pasids);
 }

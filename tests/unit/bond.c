@@ -395,6 +395,20 @@ static void others_may_come_in_between(void)
 
 /* The end of an address space */
 
+static void who_wants_pasids_need_not_wait_for_the_thread_that_ends_bonds(void)
+{
+	begin();
+	CHECK(device_fd(group, bw.first) >= 0);
+	CHECK_EQ(bind_by(me, container, 0), 1);
+	person_end(me);
+	vfio_settle(&world.vfio);
+	mm_pasids_lock(world.vfio.mm_pasids);
+	CHECK(!world.vfio.mm_pasids->first);
+	mm_pasids_unlock(world.vfio.mm_pasids);
+	CHECK(!at_pasid(bw.first, 1));
+	end();
+}
+
 static void the_end_of_an_address_space_ends_its_bonds(void)
 {
 	begin();
@@ -599,6 +613,7 @@ int main(void)
 	a_container_that_is_closed_drops_them();
 	an_answer_that_cannot_be_given_leaves_nothing();
 	others_may_come_in_between();
+	who_wants_pasids_need_not_wait_for_the_thread_that_ends_bonds();
 	the_end_of_an_address_space_ends_its_bonds();
 	a_pasid_is_reused_only_when_every_device_has_let_go();
 	processes_are_compared_while_others_bind();
