@@ -172,15 +172,25 @@ static void rest(void)
 	}
 }
 
-static void hide(int number)
+/* Can be looked into until it gets SIGUSR1. */
+static _Noreturn void live(void)
 {
-	(void)number;
+	sigset_t hide;
+	int number;
+
+	sigemptyset(&hide);
+	sigaddset(&hide, SIGUSR1);
+	while (sigwait(&hide, &number) || number != SIGUSR1)
+		continue;
 	prctl(PR_SET_DUMPABLE, 0);
 	*hidden = 1;
+	for (;;)
+		pause();
 }
 
 static pid_t child_of(uid_t uid, int kind)
 {
+	sigset_t blocked;
 	int ready[2];
 	char byte;
 	pid_t pid;
@@ -193,11 +203,12 @@ static pid_t child_of(uid_t uid, int kind)
 		if (kind == RESTING)
 			rest();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		signal(SIGUSR1, hide);
+		sigemptyset(&blocked);
+		sigaddset(&blocked, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &blocked, NULL);
 		prctl(PR_SET_DUMPABLE, kind == NOT_DUMPABLE ? 0 : 1);
 		if (kind != ZOMBIE && write(ready[1], "", 1) == 1)
-			for (;;)
-				pause();
+			live();
 		_exit(0);
 	}
 	close(ready[1]);
