@@ -133,24 +133,28 @@ struct mm *mm_pasids_look(struct mm_pasids *all, struct mm *mm, uint64_t *made)
 	const uint64_t after = *made;
 	uint64_t before = UINT64_MAX;
 	struct mm *known = NULL;
+	bool found = false;
 	size_t n;
 
 	do {
 		mm_pasids_lock(all);
-		if (before == UINT64_MAX)
+		if (before == UINT64_MAX) {
 			*made = all->made;
-		if (before == UINT64_MAX && mm_pasid_find(all, mm))
-			known = mm_get(mm);
-		n = known ? 0 : take_others(all, after, before, others);
+			found = mm_pasid_find(all, mm);
+			known = found ? mm_get(mm) : NULL;
+		}
+		n = found ? 0 : take_others(all, after, before, others);
 		mm_pasids_unlock(all);
 		for (size_t i = 0; i < n; i++) {
 			before = others[i].number;
-			if (!known && mm_same(others[i].mm, mm))
+			if (!found && mm_same(others[i].mm, mm)) {
+				found = true;
 				known = others[i].mm;
-			else
+			} else {
 				mm_put(others[i].mm);
+			}
 		}
-	} while (n == OTHERS && !known);
+	} while (n == OTHERS && !found);
 	return known;
 }
 
