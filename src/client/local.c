@@ -285,6 +285,7 @@ static const struct client_ops checked_ops = {
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
 	.find_mm = local_find_mm,
+	.cgroup = local_cgroup,
 	.capable = local_capable,
 };
 
@@ -301,6 +302,7 @@ static const struct client_ops trusted_ops = {
 	.fd_unreserve = local_fd_unreserve,
 	.region_new = local_region_new,
 	.find_mm = local_find_mm,
+	.cgroup = local_cgroup,
 	.capable = local_capable,
 };
 

@@ -56,6 +56,6 @@ void model_device_wrap(struct model_device *device);
 /* iommu_device.page_response of its device */
 void model_device_answer(struct iommu_device *iommu, uint32_t pasid, uint32_t group, uint32_t code);
 
-extern const struct iommuse_model ioat_model;
+extern const struct iommuse_model dmax_model, ioat_model;
 
 #endif

@@ -203,7 +203,8 @@ static int begin_exec(struct call *call, const struct memory_id *id)
 	exec->next = p->execs;
 	p->execs = exec;
 	p->exec_tried = true;
-	remote_mm_exec(p->mm);
+	if (remote_mm_opened(p->mm))
+		remote_mm_expect_end(p->mm);
 	for (struct call *other = p->calls; other; other = other->next)
 		if (other != call)
 			give_old_memory(other, exec->memory);

@@ -284,8 +284,6 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 			remote_mm_be_unsure(mm);
 		p->exec_tried = true;
 	}
-	if (!remote_mm_opened(mm))
-		return -ENFILE;
 	if (has_ended(alive))
 		return -ESRCH;
 	if (!remote_mm_gone(mm))

@@ -183,6 +183,7 @@ static const struct client_ops remote_ops = {
 	.fd_unreserve = remote_fd_unreserve,
 	.region_new = remote_region_new,
 	.find_mm = remote_find_mm,
+	.cgroup = remote_cgroup,
 	.capable = remote_capable,
 };
 

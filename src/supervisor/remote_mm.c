@@ -51,8 +51,8 @@ struct remote_mm {
 	_Atomic int mem;         /* /proc/PID/mem: reads nothing once the memory is gone; or -ENFILE or -EFAULT */
 	_Atomic int maps;        /* /proc/PID/maps, or the same */
 	_Atomic int pidfd;       /* of the process, opened before mem; -1: none */
-	_Atomic bool supervised; /* each execve of the process sets exec_tried before it happens */
-	_Atomic bool exec_tried; /* the process may have other memory by now; for good */
+	_Atomic bool supervised; /* each execve of the process sets doubtful before it happens */
+	_Atomic bool doubtful;   /* its process may have other memory by now */
 	_Atomic unsigned writers;
 	struct share *share; /* --pin=share; else NULL */
 	struct mounts mounts;
@@ -372,7 +372,7 @@ static size_t remote_mm_write(struct mm *mm, uaddr_t dst, const void *src, size_
 /* May the number mean this memory, as far as can be told for nothing? */
 static bool is_numbered(const struct remote_mm *mm)
 {
-	return mm->supervised && !mm->exec_tried && mm->pidfd >= 0;
+	return mm->supervised && !mm->doubtful && mm->pidfd >= 0;
 }
 
 /* Does it? */
@@ -437,15 +437,9 @@ static bool remote_mm_may(struct mm *mm, uaddr_t va, bool write)
 	return remote->maps >= 0 && !vma_check(remote->maps, va.va, 1, write ? VMA_WRITE : VMA_READ);
 }
 
-void remote_mm_supervise(struct remote_mm *mm, bool exec_tried)
+void remote_mm_supervise(struct remote_mm *mm)
 {
-	mm->exec_tried = exec_tried;
 	mm->supervised = true;
-}
-
-void remote_mm_exec(struct remote_mm *mm)
-{
-	atomic_store(&mm->exec_tried, true);
 }
 
 bool remote_mm_is_written(const struct remote_mm *mm)
@@ -489,6 +483,7 @@ static const struct mm_ops remote_mm_ops = {
 	.load = remote_mm_load,
 	.store = remote_mm_store,
 	.may = remote_mm_may,
+	.same = remote_same,
 	.memlock_limit = remote_memlock_limit,
 };
 

@@ -40,8 +40,7 @@ bool remote_mm_opened(const struct remote_mm *mm);
  * expected, and each execve is told to remote_mm_expect_end() before it happens. Until then it is copied by what was
  * opened only. May be called again.
  */
-void remote_mm_supervise(struct remote_mm *mm, bool exec_tried);
-void remote_mm_exec(struct remote_mm *mm);
+void remote_mm_supervise(struct remote_mm *mm);
 
 /* Does somebody write who has not seen the execve? */
 bool remote_mm_is_written(const struct remote_mm *mm);

@@ -21,6 +21,7 @@ struct device_file {
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
 	struct range_map held;  /* PASIDs of /dev/ioasid that are attached; guarded by device.lock */
+	_Atomic pid_t opener;   /* the process that opened the device by it; 0: not yet */
 };
 
 static inline struct device_file *device_file_of(struct file *file)

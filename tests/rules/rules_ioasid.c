@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* PASIDs for user space. */
 #define _GNU_SOURCE
-#include "calls.h"
 #include "rules.h"
 
 #include "abi/ioasid.h"
@@ -23,7 +22,7 @@
 
 static int ioasid_open(struct rules *t)
 {
-	return node_open(t, IOASID);
+	return transport_open(t->transport, IOASID, O_RDWR | O_CLOEXEC);
 }
 
 static void ioasid_close(struct rules *t, int fd)

@@ -452,41 +452,6 @@ static void a_pasid_is_reused_only_when_every_device_has_let_go(void)
 	end();
 }
 
-static struct person *sibling;
-
-static void bind_the_sibling(void)
-{
-	/* A process can make the comparison last. */
-	CHECK_EQ(pthread_mutex_trylock(&world.vfio.mm_pasids->lock), 0);
-	pthread_mutex_unlock(&world.vfio.mm_pasids->lock);
-	CHECK_EQ(bind_by(sibling, container, 0), 2);
-}
-
-static void unbind_the_sibling(void)
-{
-	CHECK_EQ(unbind_by(sibling, container, 0), 0);
-}
-
-static void processes_are_compared_while_others_bind(void)
-{
-	struct person *twin;
-
-	begin();
-	twin = person_new(70);
-	sibling = person_new(71);
-	twin->memory = sibling->memory;
-	CHECK_EQ(bind_by(me, container, 0), 1);
-	atomic_store(&bw.while_comparing, bind_the_sibling);
-	CHECK_EQ(bind_by(twin, container, 0), 2);
-	/* It is gone again when it was found. */
-	atomic_store(&bw.while_comparing, unbind_the_sibling);
-	CHECK_EQ(bind_by(twin, container, 0), 2);
-	CHECK(!bw.while_comparing);
-	CHECK_EQ(unbind_by(sibling, container, 0), 0);
-	CHECK_EQ(unbind_by(twin, container, 0), -ESRCH);
-	end();
-}
-
 static void a_dead_process_is_unbound_once_by_its_number(void)
 {
 	begin();
@@ -616,7 +581,6 @@ int main(void)
 	who_wants_pasids_need_not_wait_for_the_thread_that_ends_bonds();
 	the_end_of_an_address_space_ends_its_bonds();
 	a_pasid_is_reused_only_when_every_device_has_let_go();
-	processes_are_compared_while_others_bind();
 	a_dead_process_is_unbound_once_by_its_number();
 	a_dead_process_is_unbound_while_a_device_works();
 	who_lives_under_a_number_wins_over_who_did();

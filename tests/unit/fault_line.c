@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -227,6 +228,49 @@ static void what_was_there_before_is_told(void)
 	end();
 }
 
+static void the_process_whose_addresses_are_shared_is_told(void)
+{
+	struct event event = fault(DMA_FAULT_PAGE_REQUEST);
+	char text[256], name[32] = "";
+
+	begin();
+	event.dma.pasid = 5;
+	event.dma.known = EVENT_DMA_PROCESS;
+	event.dma.process = INT32_MAX; /* which has no name */
+	tell(event);
+	EXPECT_LINE(
+		" PASID 5 of process 2147483647: DMA write of 64 bytes to address 0x101000 blocked: the process has "
+		"no such memory, or may not access it so");
+	/* A name is the process's to choose. */
+	event.dma.process = getpid();
+	CHECK(!prctl(PR_GET_NAME, name));
+	CHECK(!prctl(PR_SET_NAME, "a\033[2J\nb"));
+	tell(event);
+	snprintf(text, sizeof(text),
+		 "iommuse: 0000:01:00.0 PASID 5 of process %d (a?[2J): DMA write of 64 bytes to address 0x101000 "
+		 "blocked: the process has no such memory, or may not access it so\n",
+		 (int)getpid());
+	CHECK(!prctl(PR_SET_NAME, name));
+	EXPECT_TEXT(text);
+	/* Nor is the number its own any more. */
+	event.dma.known = EVENT_DMA_PROCESS | EVENT_DMA_ENDED;
+	tell(event);
+	snprintf(text, sizeof(text),
+		 "iommuse: 0000:01:00.0 PASID 5 of process %d: DMA write of 64 bytes to address 0x101000 blocked: the "
+		 "process has ended, or executes another program\n",
+		 (int)getpid());
+	EXPECT_TEXT(text);
+	event = fault(DMA_FAULT_NO_DOMAIN);
+	event.dma.pasid = 5;
+	event.dma.known = EVENT_DMA_PROCESS | EVENT_DMA_DETACHED;
+	event.dma.process = 77;
+	event.dma.gone_ns = NOW - 3 * SECOND;
+	tell(event);
+	EXPECT_LINE(" PASID 5: DMA write of 64 bytes to IOVA 0x101000 blocked: the PASID is not attached to an IOAS; "
+		    "it was attached to process 77 until 3.0 s ago");
+	end();
+}
+
 static void a_burst_is_a_few_lines_and_a_count(void)
 {
 	struct event event = fault(DMA_FAULT_BUS_MASTER);
@@ -348,6 +392,7 @@ int main(void)
 	the_nearest_maps_are_told();
 	what_is_far_is_told_roughly();
 	what_was_there_before_is_told();
+	the_process_whose_addresses_are_shared_is_told();
 	a_burst_is_a_few_lines_and_a_count();
 	what_was_counted_is_told_in_the_end();
 	very_many_devices();

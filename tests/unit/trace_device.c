@@ -103,7 +103,9 @@ static void device_commands_with_numbers_of_a_container(void)
 static void blocked_dma_is_told(void)
 {
 	static const char *const reasons[] = {
-		"?", "NO_DOMAIN", "NOT_MAPPED", "READ_ONLY", "WRITE_ONLY", "MEMORY_IS_GONE", "NO_BUS_MASTER", "?",
+		"?",          "NO_DOMAIN",      "NOT_MAPPED",    "READ_ONLY",
+		"WRITE_ONLY", "MEMORY_IS_GONE", "NO_BUS_MASTER", "PAGE_REQUEST",
+		"?",
 	};
 	struct pen pen = pen_new();
 	struct event event = {
@@ -175,6 +177,19 @@ static void the_place_of_blocked_dma_is_told(void)
 	trace_event(pen.trace, &event, 0);
 	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NOT_MAPPED ioas=2 REVOKED "
 			  "map=[0x1000, 0x1fff] r\n");
+	event.dma.process = 77;
+	event.dma.known = EVENT_DMA_PROCESS;
+	event.dma.reason = DMA_FAULT_PAGE_REQUEST;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> PAGE_REQUEST process=77\n");
+	event.dma.known |= EVENT_DMA_ENDED;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> PAGE_REQUEST process=77 ENDED\n");
+	event.dma.known = EVENT_DMA_PROCESS | EVENT_DMA_DETACHED;
+	event.dma.reason = DMA_FAULT_NO_DOMAIN;
+	trace_event(pen.trace, &event, 0);
+	EXPECT_TEXT(&pen, "[-] 0000:01:00.0 DMA read iova=0x3000 length=8 bytes -> NO_DOMAIN detached from process 77 "
+			  "12 ms ago\n");
 	pen_free(&pen);
 }
 
