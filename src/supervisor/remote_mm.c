@@ -92,12 +92,16 @@ int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma)
 	return maps < 0 ? maps : vma_find(maps, va, vma, NULL, 0);
 }
 
-/* A byte is read where nothing is ever mapped: only an address space that is gone reads as empty. */
+/*
+ * A byte is written that cannot be read here: only an address space that is gone takes it for nothing, any other says
+ * EFAULT. No lock of the memory is taken for that, which a page that a client serves can hold up, as a look at one of
+ * its addresses would.
+ */
 bool remote_mm_gone(const struct remote_mm *mm)
 {
-	char byte;
+	const uintptr_t nowhere = 1;
 
-	return mm->mem < 0 || pread(mm->mem, &byte, 1, (off_t)(INT64_MAX & PAGE_MASK)) == 0;
+	return mm->mem < 0 || syscall(SYS_pwrite64, mm->mem, nowhere, (size_t)1, (off_t)0) == 0;
 }
 
 int remote_mm_is_still(const struct remote_mm *mm, pid_t tid)

@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 
+# Threads that are begun with the first bond and stay.
+STAYING = ("iommuse-bonds\n", "")
+
 HANG = 120  # seconds after which what does not end is said to hang
 SETTLE = 20  # seconds that iommuse may take to let go of what a client had
 
@@ -317,7 +320,8 @@ class Server:
             for fd in safe_list(f"/proc/{pid}/fdinfo"):
                 watches += len(re.findall("^inotify wd", read_text(f"/proc/{pid}/fdinfo/{fd}"), re.M))
             state[f"descriptors of process {i}"] = len(safe_list(f"/proc/{pid}/fd"))
-            state[f"threads of process {i}"] = len(safe_list(f"/proc/{pid}/task"))
+            state[f"threads of process {i}"] = sum(
+                read_text(f"/proc/{pid}/task/{tid}/comm") not in STAYING for tid in safe_list(f"/proc/{pid}/task"))
             state[f"watches of process {i}"] = watches
             state[f"mounts of process {i}"] = len(read_text(f"/proc/{pid}/mountinfo").splitlines())
         return state
