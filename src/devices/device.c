@@ -437,7 +437,7 @@ static void call_write(void *context, unsigned bar, uint64_t offset, unsigned wi
 static bool call_poll(void *context)
 {
 	struct model_device *device = context;
-	bool found = requests_deliver(device);
+	bool found = device->model.page_requests && requests_deliver(device);
 
 	if (device->model.poll)
 		found |= device->model.poll(device->state);

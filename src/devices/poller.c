@@ -46,7 +46,7 @@ static bool look(struct model_device *device)
 	pthread_mutex_lock(&device->vfio.model_lock);
 	found = device->seen.poll(device);
 	pthread_mutex_unlock(&device->vfio.model_lock);
-	return requests_ask(device) || found;
+	return (device->model.page_requests && requests_ask(device)) || found;
 }
 
 /* Until it is kicked, which it has been if kicks is not what it was. */
