@@ -185,8 +185,9 @@ static bool may_be_positive(const struct law *law)
 		return false;
 	if (law->command->style == COMMAND_VALUE)
 		return law->result == 1;
-	/* Here the descriptor is the result. */
-	return law->cmd == IOMMU_TEST_CMD && (law->command->op == IOMMU_TEST_OP_DMABUF_GET || !law->caller->alone);
+	/* Here the descriptor is the result. Of op 0 the input says which it is. */
+	return law->cmd == IOMMU_TEST_CMD &&
+	       (!law->command->op || law->command->op == IOMMU_TEST_OP_DMABUF_GET || !law->caller->alone);
 }
 
 /* These refuse what is too long, or the second domain of a PASID, as if memory ran out. */
