@@ -30,14 +30,6 @@
 	.min = sizeof(struct structure)
 #define VALUE(command) .name = #command, .cmd = VFIO_##command, .style = COMMAND_VALUE
 
-/* The head of a bond and what follows it. */
-struct bind_process {
-	struct vfio_iommu_type1_bind head;
-	struct vfio_iommu_type1_bind_process process;
-};
-
-#define BOND .member = {M(SMALL, bind_process, head.mode), M(FLAGS, bind_process, process.flags)}
-
 const struct command commands[] = {
 	{SIZED(IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id), ANSWERS(iommu_ioas_alloc),
 	 .member = {M(RESERVED, iommu_ioas_alloc, flags)}, .made = {MADE(IOAS, iommu_ioas_alloc, out_ioas_id)}},
@@ -136,8 +128,6 @@ const struct command commands[] = {
 		    M(LENGTH, vfio_iommu_type1_dma_unmap, size)}},
 	{ARGSZ(IOMMU_DIRTY_PAGES, vfio_iommu_type1_dirty_bitmap),
 	 .member = {M(FLAGS, vfio_iommu_type1_dirty_bitmap, flags)}},
-	{ARGSZ(IOMMU_BIND, bind_process), BOND},
-	{ARGSZ(IOMMU_UNBIND, bind_process), BOND},
 };
 
 const size_t commands_count = sizeof(commands) / sizeof(commands[0]);
