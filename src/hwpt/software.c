@@ -7,9 +7,6 @@
 
 #include <errno.h>
 
-/* What a table of five levels translates. */
-#define APERTURE_LAST ((UINT64_C(1) << 57) - 1)
-
 #define PAGING_FLAGS ((uint32_t)IOMMU_HWPT_ALLOC_DIRTY_TRACKING | (uint32_t)IOMMU_HWPT_ALLOC_PASID)
 
 const struct iova_span software_iommu_reserved[1] = {{.start = 0xfee00000, .last = 0xfeefffff}};
@@ -30,7 +27,7 @@ static int paging_check(const struct iommu_device *device, uint32_t flags, const
 		return -EOPNOTSUPP;
 	*limits = (struct paging_limits){
 		.aperture_first = 0,
-		.aperture_last = APERTURE_LAST,
+		.aperture_last = SOFTWARE_IOMMU_LAST,
 		.page_sizes = PAGE_MASK,
 		.coherent = true,
 	};

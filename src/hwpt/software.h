@@ -10,6 +10,9 @@
 #include "hwpt/driver.h"
 #include "ioas/reserved.h"
 
+/* What a table of five levels translates. */
+#define SOFTWARE_IOMMU_LAST ((UINT64_C(1) << 57) - 1)
+
 extern const struct iommu_driver software_iommu;
 
 /* [0xfee00000, 0xfeefffff], for iommu_device.reserved: one span. */

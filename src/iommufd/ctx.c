@@ -75,6 +75,7 @@ int iommufd_open(struct iommufd_config *config, bool mm_accounting, struct file 
 	ctx->file.serial = ctx_file_serial(ctx);
 	id_table_init(&ctx->objects);
 	atomic_init(&ctx->compat_ioas, 0);
+	atomic_init(&ctx->compat_groups, 0);
 	atomic_init(&ctx->mm_accounting, mm_accounting);
 	pthread_mutex_init(&ctx->change_lock, NULL);
 	pthread_mutex_init(&ctx->attach_lock, NULL);

@@ -31,9 +31,10 @@ struct ctx {
 	pthread_mutex_t attach_lock; /* guards groups, what is attached, and the IOASes' automatic page tables */
 	struct igroup *igroups;
 	struct mmaps mmaps;
-	pthread_mutex_t change_lock; /* held while pages change their owner; above the locks of IOASes */
-	struct ctx *next, **link;    /* in the test device's list; guarded by its lock */
-	void *_Atomic compat_state;  /* of config->compat; NULL: none so far */
+	pthread_mutex_t change_lock;    /* held while pages change their owner; above the locks of IOASes */
+	struct ctx *next, **link;       /* in the test device's list; guarded by its lock */
+	_Atomic unsigned compat_groups; /* of VFIO, whose container it is */
+	void *_Atomic compat_state;     /* of config->compat; NULL: none so far */
 };
 
 static inline struct ctx *ctx_of(struct file *file)

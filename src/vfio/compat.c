@@ -8,6 +8,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "hwpt/software.h"
 #include "iommufd/ctx.h"
 #include "iommufd/ioas_object.h"
 #include "vfio/bond.h"
@@ -214,6 +215,44 @@ static int usable_spans(struct ioas *ioas, struct iova_span **span, size_t *coun
 	}
 }
 
+/* Leaves of n spans what is in [first, last]. Returns how many there are. */
+static size_t clip(struct iova_span *span, size_t n, iova_t first, iova_t last)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct iova_span clipped = {.start = span[i].start > first ? span[i].start : first,
+						  .last = span[i].last < last ? span[i].last : last};
+
+		if (clipped.start <= clipped.last)
+			span[kept++] = clipped;
+	}
+	return kept;
+}
+
+/*
+ * A container with groups shows what their devices can use, also before one is open: drivers choose IOVAs by that once,
+ * QEMU's for NVMe among them.
+ */
+static int usable_by_groups(struct ctx *ctx, struct iova_span **span, size_t *count)
+{
+	const struct iova_span *reserved = &software_iommu_reserved[0];
+	struct iova_span *twice;
+	size_t below;
+
+	if (!atomic_load(&ctx->compat_groups))
+		return 0;
+	twice = reallocarray(*span, 2 * *count + 1, sizeof(**span));
+	if (!twice)
+		return -ENOMEM;
+	*span = twice;
+	memcpy(twice + *count, twice, *count * sizeof(*twice));
+	below = clip(twice, *count, 0, reserved->start - 1);
+	memmove(twice + below, twice + *count, *count * sizeof(*twice));
+	*count = below + clip(twice + below, *count, reserved->last + 1, SOFTWARE_IOMMU_LAST);
+	return 0;
+}
+
 static int report_info(struct ucmd *ucmd, struct ioas *ioas)
 {
 	struct vfio_iommu_type1_info *info = (void *)ucmd->cmd;
@@ -225,9 +264,10 @@ static int report_info(struct ucmd *ucmd, struct ioas *ioas)
 	size_t total;
 	int rc = usable_spans(ioas, &span, &count, &alignment);
 
-	if (rc)
-		return rc;
-	rc = copy_caps_out(ucmd, room, span, count);
+	if (!rc)
+		rc = usable_by_groups(ucmd->ctx, &span, &count);
+	if (!rc)
+		rc = copy_caps_out(ucmd, room, span, count);
 	free(span);
 	if (rc)
 		return rc;

@@ -121,6 +121,56 @@ static void status_says_viable_and_container_set(void)
 	end();
 }
 
+struct info {
+	struct vfio_iommu_type1_info info;
+	struct vfio_iommu_type1_info_dma_avail avail;
+	uint32_t pad;
+	struct vfio_iommu_type1_info_cap_iova_range ranges;
+	struct vfio_iova_range range[4];
+};
+
+static uint32_t ask_ranges(int container, struct info *info)
+{
+	*info = (struct info){.info.argsz = sizeof(*info)};
+	CHECK_EQ(call(container, VFIO_IOMMU_GET_INFO, info), 0);
+	return info->ranges.nr_iovas;
+}
+
+static void expect_ranges_of_devices(int container)
+{
+	struct info info;
+
+	CHECK_EQ(ask_ranges(container, &info), 2);
+	CHECK_EQ(info.range[0].start, 0);
+	CHECK_EQ(info.range[0].end, 0xfedfffff);
+	CHECK_EQ(info.range[1].start, 0xfef00000);
+	CHECK_EQ(info.range[1].end, (UINT64_C(1) << 57) - 1);
+}
+
+/* A driver may ask before it opens a device, and choose its IOVAs by that. */
+static void a_container_shows_what_devices_of_its_groups_can_use(void)
+{
+	int group, container, device;
+	struct info info;
+
+	begin();
+	container = open_iommu();
+	group = group_with(container);
+	expect_ranges_of_devices(container);
+	device = device_fd(group, first);
+	expect_ranges_of_devices(container);
+	close_fd(device);
+	expect_ranges_of_devices(container);
+	CHECK_EQ(call(group, VFIO_GROUP_UNSET_CONTAINER, NULL), 0);
+	CHECK_EQ(ask_ranges(container, &info), 1);
+	CHECK_EQ(info.range[0].end, UINT64_MAX);
+	CHECK_EQ(set_container(group, container), 0);
+	expect_ranges_of_devices(container);
+	close_fd(group);
+	CHECK_EQ(ask_ranges(container, &info), 1);
+	end();
+}
+
 static void status_checks_its_structure(void)
 {
 	struct vfio_group_status cmd = {.argsz = sizeof(cmd) - 1, .flags = 77};
@@ -516,6 +566,7 @@ int main(void)
 	a_descriptor_more_keeps_a_group_open();
 	a_group_with_a_bound_cdev_is_busy();
 	status_says_viable_and_container_set();
+	a_container_shows_what_devices_of_its_groups_can_use();
 	status_checks_its_structure();
 	set_container_checks_in_order();
 	set_container_makes_the_compat_ioas_where_there_is_none();
