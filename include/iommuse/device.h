@@ -44,7 +44,7 @@ struct iommuse_bar {
 /* A setting of the model: --device NAME,key=value. */
 struct iommuse_key {
 	const char *name;    /* NULL: the list's end */
-	const char *value;   /* what it takes, for people: "BYTES" */
+	const char *value;   /* what it takes, for people: "BYTES"; NULL: nothing, and its value is "" if it is given */
 	const char *help;    /* one line */
 	const char *initial; /* what it has if it is not given; NULL: nothing */
 };

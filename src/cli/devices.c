@@ -30,7 +30,7 @@ static void print_keys(const struct iommuse_key *keys)
 	for (const struct iommuse_key *key = keys; key && key->name; key++) {
 		char what[64];
 
-		snprintf(what, sizeof(what), "%s=%s", key->name, key->value);
+		snprintf(what, sizeof(what), "%s%s%s", key->name, key->value ? "=" : "", key->value ? key->value : "");
 		printf("  %-20s %s", what, key->help);
 		if (key->initial)
 			printf(" (if not given: %s)", key->initial);

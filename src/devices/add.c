@@ -89,6 +89,18 @@ static int unknown_key(const struct model_device *device, const char *key, const
 	return -EINVAL;
 }
 
+/* Is it a key without a value? */
+static bool takes_none(const struct model_device *device, const char *key)
+{
+	const struct iommuse_key *keys = device->model.keys;
+
+	for (size_t i = 0; keys && keys[i].name; i++)
+		if (!strcmp(keys[i].name, key))
+			return !keys[i].value;
+	return false;
+}
+
+/* value: NULL where the user gave none. */
 static int set_key(struct model_device *device, bool *given, const char *key, const char *value, const struct why *why)
 {
 	const struct iommuse_key *keys = device->model.keys;
@@ -98,8 +110,10 @@ static int set_key(struct model_device *device, bool *given, const char *key, co
 			continue;
 		if (given[i])
 			return why_not(why, -EINVAL, "key %s is given twice", key);
+		if (value && !keys[i].value)
+			return why_not(why, -EINVAL, "key %s takes no value", key);
 		given[i] = true;
-		device->value[i] = value;
+		device->value[i] = value ? value : "";
 		return 0;
 	}
 	return unknown_key(device, key, why);
@@ -110,7 +124,8 @@ static int parse_pair(struct model_device *device, bool *given, struct place *pl
 	char *value = strchr(pair, '=');
 
 	if (!value)
-		return why_not(why, -EINVAL, "\"%s\" is not KEY=VALUE", pair);
+		return takes_none(device, pair) ? set_key(device, given, pair, NULL, why)
+						: why_not(why, -EINVAL, "\"%s\" is not KEY=VALUE", pair);
 	*value++ = 0;
 	if (!strcmp(pair, "addr")) {
 		if (place->given)
