@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "devices/nvme_image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AT_ONCE_BYTES 65536U
+#define AT_ONCE_NS    1000000U    /* longer is long */
+#define WARY_NS       1000000000U /* for so long */
+
+struct image {
+	const struct image_engine *ops;
+	void *engine;
+	int fd;
+	uint64_t size; /* when it was opened */
+	uint64_t identity;
+	unsigned under_way;
+	struct image_io *at_once;       /* done already */
+	uint64_t wary_until;            /* ns: nothing is done at once before */
+	bool cannot_zero, cannot_punch; /* the file system cannot */
+};
+
+struct why {
+	char *text;
+	size_t room;
+};
+
+__attribute__((format(printf, 3, 4))) static int say(const struct why *why, int rc, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(why->text, why->room, format, list);
+	va_end(list);
+	return rc;
+}
+
+/* Opening */
+
+/* Makes it, with its size, under its name; or not at all. */
+static int make(const struct image_options *options, const struct why *why)
+{
+	int fd = open(options->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666), rc;
+
+	if (fd < 0)
+		return say(why, -errno, "cannot make %s: %s", options->path, strerror(errno));
+	if (!ftruncate(fd, (off_t)options->size))
+		return fd;
+	rc = say(why, -errno, "cannot make %s of %" PRIu64 " bytes: %s", options->path, options->size, strerror(errno));
+	close(fd);
+	unlink(options->path);
+	return rc;
+}
+
+/* Returns a descriptor. */
+static int open_file(const struct image_options *options, struct stat *st, const struct why *why)
+{
+	int fd;
+
+	if (stat(options->path, st)) {
+		if (errno == ENOENT && options->size && !options->read_only)
+			fd = make(options, why);
+		else
+			return say(why, -errno, "image=%s: %s%s", options->path, strerror(errno),
+				   errno == ENOENT && !options->read_only ? "; it is made where size= is given" : "");
+	} else if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
+		return say(why, -EINVAL, "image=%s: it is neither a file nor a block device", options->path);
+	} else {
+		fd = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		if (fd < 0)
+			return say(why, -errno, "image=%s: %s%s", options->path, strerror(errno),
+				   options->read_only ? "" : "; perhaps it can be had readonly");
+	}
+	if (fd >= 0)
+		fstat(fd, st);
+	return fd;
+}
+
+static int check_file(struct image *image, const struct image_options *options, const struct why *why)
+{
+	off_t end = lseek(image->fd, 0, SEEK_END);
+
+	/* Some file systems have no locks. */
+	if (flock(image->fd, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) && errno == EWOULDBLOCK)
+		return say(why, -EBUSY, "image=%s: another device uses it", options->path);
+	if (end <= 0)
+		return say(why, -EINVAL, "image=%s: it is empty", options->path);
+	image->size = (uint64_t)end;
+	if (options->size && options->size != image->size)
+		return say(why, -EINVAL,
+			   "image=%s: it has %" PRIu64 " bytes, not the %" PRIu64 " of size=", options->path,
+			   image->size, options->size);
+	return 0;
+}
+
+static int open_engine(struct image *image, const struct image_options *options, const struct why *why)
+{
+	static const struct image_engine *const engines[] = {&image_uring, &image_threads};
+	bool automatic = !strcmp(options->engine, "auto");
+	int rc = -EINVAL;
+
+	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
+		image->ops = engines[i];
+		if (!automatic && strcmp(options->engine, image->ops->name))
+			continue;
+		rc = image->ops->open(image->fd, &image->engine);
+		if (!rc)
+			return 0;
+		say(why, 0, "%s: %s", image->ops->name, strerror(-rc));
+	}
+	return rc == -EINVAL ? say(why, rc, "there is no way to do I/O called %s", options->engine) : rc;
+}
+
+/* FNV-1a */
+static uint64_t hash(uint64_t hash, uint64_t value)
+{
+	for (unsigned i = 0; i < sizeof(value); i++)
+		hash = (hash ^ (value >> i * 8 & 0xff)) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t identify(const struct stat *st)
+{
+	uint64_t basis = UINT64_C(0xcbf29ce484222325);
+
+	if (S_ISBLK(st->st_mode))
+		return hash(basis, st->st_rdev);
+	return hash(hash(basis, st->st_dev), st->st_ino);
+}
+
+int image_open(const struct image_options *options, struct image **result, char *text, size_t room)
+{
+	const struct why why = {.text = text, .room = room};
+	struct image *image = calloc(1, sizeof(*image));
+	struct stat st;
+	int rc;
+
+	if (!image)
+		return say(&why, -ENOMEM, "no memory");
+	image->fd = open_file(options, &st, &why);
+	if (image->fd < 0) {
+		rc = image->fd;
+		goto out_free;
+	}
+	rc = check_file(image, options, &why);
+	if (!rc)
+		rc = open_engine(image, options, &why);
+	if (rc)
+		goto out_close;
+	image->identity = identify(&st);
+	*result = image;
+	return 0;
+
+out_close:
+	close(image->fd);
+out_free:
+	free(image);
+	return rc;
+}
+
+uint64_t image_size(const struct image *image)
+{
+	return image->size;
+}
+
+const char *image_engine_name(const struct image *image)
+{
+	return image->ops->name;
+}
+
+uint64_t image_identity(const struct image *image)
+{
+	return image->identity;
+}
+
+/* Operations */
+
+/* How fallocate() may do it that has not failed before; 0: in no way. */
+static int find_mode(const struct image *image, const struct image_io *io)
+{
+	bool zero = io->op == IMAGE_ZERO && !image->cannot_zero, punch = !image->cannot_punch;
+
+	if (punch && (io->op == IMAGE_DISCARD || io->unmap || !zero))
+		return FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE;
+	return zero ? FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE : 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Returns whether it was done. */
+static bool write_at_once(struct image *image, struct image_io *io)
+{
+	uint64_t begin = now_ns(), end;
+
+	if (io->durable || io->length > AT_ONCE_BYTES || begin < image->wary_until)
+		return false;
+	io->raw = pwrite(image->fd, io->buffer, io->length, (off_t)io->offset);
+	if (io->raw < 0)
+		io->raw = -errno;
+	end = now_ns();
+	if (end - begin > AT_ONCE_NS)
+		image->wary_until = end + WARY_NS;
+	return true;
+}
+
+/* Where it is in the page cache. */
+static bool read_at_once(struct image *image, struct image_io *io)
+{
+	const struct iovec all = {.iov_base = io->buffer, .iov_len = io->length};
+
+	io->raw = preadv2(image->fd, &all, 1, (off_t)io->offset, RWF_NOWAIT);
+	return io->raw > 0;
+}
+
+static bool do_at_once(struct image *image, struct image_io *io)
+{
+	if (io->op == IMAGE_WRITE)
+		return write_at_once(image, io);
+	return io->op == IMAGE_READ && read_at_once(image, io);
+}
+
+void image_start(struct image *image, struct image_io *io)
+{
+	io->result = 0;
+	io->done = 0;
+	io->mode = find_mode(image, io);
+	image->under_way++;
+	if (io->alone && do_at_once(image, io)) {
+		io->next = image->at_once;
+		image->at_once = io;
+	} else {
+		image->ops->start(image->engine, io);
+	}
+}
+
+void image_push(struct image *image)
+{
+	if (image->under_way)
+		image->ops->push(image->engine);
+}
+
+static bool unsupported(int64_t raw)
+{
+	return raw == -EOPNOTSUPP || raw == -ENOSYS || raw == -ENODEV;
+}
+
+/* After fallocate(). Returns whether to try in another way. */
+static bool allocated(struct image *image, struct image_io *io)
+{
+	if (io->mode && !unsupported(io->raw)) {
+		io->result = (int)io->raw;
+		return false;
+	}
+	if (io->mode & FALLOC_FL_ZERO_RANGE)
+		image->cannot_zero = true;
+	if (io->mode & FALLOC_FL_PUNCH_HOLE)
+		image->cannot_punch = true;
+	io->mode = find_mode(image, io);
+	if (io->mode)
+		return true;
+	io->result = io->op == IMAGE_ZERO ? -EOPNOTSUPP : 0;
+	return false;
+}
+
+/* Whether what is left of a read lies behind the end that the file had: there are zeroes. */
+static bool read_past_end(const struct image *image, struct image_io *io)
+{
+	if (io->offset + io->done < image->size)
+		return false;
+	memset(io->buffer + io->done, 0, io->length - io->done);
+	return true;
+}
+
+/* After bytes came or went. Returns whether some are left. */
+static bool transferred(const struct image *image, struct image_io *io)
+{
+	if (io->raw < 0) {
+		io->result = (int)io->raw;
+		return false;
+	}
+	io->done += (uint64_t)io->raw;
+	if (io->done >= io->length)
+		return false;
+	if (!io->raw) {
+		if (io->op == IMAGE_WRITE || !read_past_end(image, io))
+			io->result = -EIO;
+		return false;
+	}
+	return true;
+}
+
+/* Returns whether it is to go on. */
+static bool ended(struct image *image, struct image_io *io)
+{
+	if (io->raw == -EINTR || io->raw == -EAGAIN)
+		return true;
+	switch (io->op) {
+	case IMAGE_READ:
+	case IMAGE_WRITE:
+		return transferred(image, io);
+	case IMAGE_ZERO:
+	case IMAGE_DISCARD:
+		return allocated(image, io);
+	default:
+		io->result = (int)io->raw;
+		return false;
+	}
+}
+
+static struct image_io *reap(struct image *image, bool wait)
+{
+	struct image_io *io = image->at_once;
+
+	if (!io)
+		return image->ops->reap(image->engine, wait);
+	image->at_once = io->next;
+	return io;
+}
+
+struct image_io *image_reap(struct image *image)
+{
+	struct image_io *io = NULL;
+	bool again = false;
+
+	while (image->under_way && (io = reap(image, false))) {
+		if (!ended(image, io)) {
+			image->under_way--;
+			break;
+		}
+		image->ops->start(image->engine, io);
+		again = true;
+	}
+	if (again)
+		image->ops->push(image->engine);
+	return io;
+}
+
+void image_close(struct image *image)
+{
+	image->ops->push(image->engine);
+	for (; image->under_way; image->under_way--)
+		reap(image, true);
+	image->ops->close(image->engine);
+	close(image->fd);
+	free(image);
+}
