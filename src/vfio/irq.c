@@ -91,7 +91,7 @@ void irq_mask_intx(struct vfio_device *device)
 	pthread_mutex_unlock(&device->irqs.lock);
 }
 
-void irq_unmask_intx(struct vfio_device *device)
+static void unmask(struct vfio_device *device)
 {
 	pthread_mutex_lock(&device->irqs.lock);
 	if (!intx_disabled(device)) {
@@ -101,12 +101,37 @@ void irq_unmask_intx(struct vfio_device *device)
 	pthread_mutex_unlock(&device->irqs.lock);
 }
 
+/*
+ * A driver that has served its device may have told it so in mapped pages, which the device has not seen yet. It looks
+ * now, or its pin would interrupt for nothing, again and again until it looks.
+ */
+static void look(struct vfio_device *device)
+{
+	const struct irqs *irqs = &device->irqs;
+	bool up;
+
+	pthread_mutex_lock(&device->irqs.lock);
+	up = irqs->mode == VFIO_PCI_INTX_IRQ_INDEX && irqs->asserted;
+	pthread_mutex_unlock(&device->irqs.lock);
+	if (!up || !device->model->poll)
+		return;
+	pthread_mutex_lock(&device->model_lock);
+	device->model->poll(device->state);
+	pthread_mutex_unlock(&device->model_lock);
+}
+
+void irq_unmask_intx(struct vfio_device *device)
+{
+	look(device);
+	unmask(device);
+}
+
 void irq_intx_disabled(struct vfio_device *device)
 {
 	if (intx_disabled(device))
 		irq_mask_intx(device);
 	else
-		irq_unmask_intx(device);
+		unmask(device);
 }
 
 void irq_enable(struct vfio_device *device, int mode, uint32_t vectors)

@@ -4,7 +4,7 @@
  * at a time; ERR and REQ are VFIO's own. Signalling never waits for a client (client/eventfd.h).
  *
  * INTx has a level: it fires while the pin is asserted and it is not masked, and is masked then; who unmasks it is told
- * again if the pin is still asserted.
+ * again if the pin is still asserted. The model looks before, as what the driver did may be in mapped pages.
  */
 #ifndef IOMMUSE_VFIO_IRQ_H
 #define IOMMUSE_VFIO_IRQ_H
@@ -66,6 +66,7 @@ void irq_signal(struct irqs *irqs, struct eventfd *eventfd);
 /* Signals INTx, whatever its level, unless the command register has it disabled. */
 void irq_signal_intx(struct vfio_device *device);
 void irq_mask_intx(struct vfio_device *device);
+/* May poll the model, by its lock. */
 void irq_unmask_intx(struct vfio_device *device);
 /* vectors: 1 for INTx. No mode is enabled. */
 void irq_enable(struct vfio_device *device, int mode, uint32_t vectors);

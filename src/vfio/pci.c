@@ -114,6 +114,7 @@ int device_start(struct device_file *file, struct client *client)
 void device_stop(struct vfio_device *device)
 {
 	device_forget_ioeventfds(device);
+	irqs_disable(device); /* who unmasks may poll */
 	if (device->hooks)
 		device->hooks->closing(device);
 	power_off(device);

@@ -63,6 +63,43 @@ static void unmasking_fires_while_the_pin_is_asserted(void)
 	end();
 }
 
+static unsigned polls;
+
+static bool serve(void *state)
+{
+	(void)state;
+	polls++;
+	irq_set_intx(&d.device, false);
+	return false;
+}
+
+/* The driver has told it in a mapped page. */
+static void a_model_looks_before_it_fires_again(void)
+{
+	int unmask = irq_eventfd();
+
+	d.model.poll = serve;
+	begin();
+	irq_model_set_intx(&d, true);
+	CHECK_EQ(irq_signals(fd), 1);
+	CHECK_EQ(irq_set_none(&d, UNMASK, INTX, 0, 1), 0);
+	CHECK_EQ(polls, 1);
+	CHECK_EQ(irq_signals(fd), 0);
+	CHECK_EQ(irq_set_none(&d, UNMASK, INTX, 0, 1), 0);
+	CHECK_EQ(polls, 1); /* the pin is not asserted */
+	irq_model_set_intx(&d, true);
+	CHECK_EQ(irq_signals(fd), 1);
+	CHECK_EQ(unmask_by(unmask), 0);
+	CHECK_EQ(eventfd_write(unmask, 1), 0);
+	CHECK_EQ(unmask_by(-1), 0);
+	CHECK_EQ(irq_set_none(&d, UNMASK, INTX, 0, 1), 0);
+	CHECK_EQ(polls, 2);
+	CHECK_EQ(irq_signals(fd), 0);
+	end();
+	d.model.poll = NULL;
+	close(unmask);
+}
+
 static void a_driver_masks(void)
 {
 	const uint8_t yes = 1, no = 0;
@@ -203,6 +240,7 @@ int main(void)
 	irq_set_command(&d, 0);
 	it_is_masked_when_it_fires();
 	unmasking_fires_while_the_pin_is_asserted();
+	a_model_looks_before_it_fires_again();
 	a_driver_masks();
 	a_pin_that_is_asserted_fires_when_intx_is_enabled();
 	a_pin_says_nothing_while_messages_are_enabled();
