@@ -2,10 +2,11 @@
 /* Operations on an image by threads that wait for them. There are as many as are busy at once, up to a bound. */
 #include "devices/nvme_image.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/uio.h>
@@ -106,23 +107,6 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* Signals are other threads' business. */
-static bool start_thread(struct threads *threads)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&threads->thread[threads->count], NULL, run, threads);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (error)
-		return false;
-	pthread_setname_np(threads->thread[threads->count], "iommuse-image");
-	threads->count++;
-	return true;
-}
-
 static void threads_start(void *engine, struct image_io *io)
 {
 	struct threads *threads = engine;
@@ -134,8 +118,9 @@ static void threads_start(void *engine, struct image_io *io)
 		here = io->raw > 0;
 	}
 	pthread_mutex_lock(&threads->lock);
-	if (!here && !threads->idle && threads->count < THREADS_MAX)
-		start_thread(threads);
+	if (!here && !threads->idle && threads->count < THREADS_MAX &&
+	    !thread_start(&threads->thread[threads->count], "iommuse-image", run, threads))
+		threads->count++;
 	if (here || !threads->count) {
 		if (!here)
 			io->raw = perform(threads->fd, io, 0);
