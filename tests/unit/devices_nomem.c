@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static unsigned left, blocks; /* allocations until one fails; those that are not freed */
 
@@ -59,7 +60,7 @@ void __wrap_free(void *memory)
 	__real_free(memory);
 }
 
-int main(void)
+static void add_without_memory(const char *text)
 {
 	struct iommufd_config config = {.events = NULL};
 	unsigned n, before;
@@ -71,7 +72,7 @@ int main(void)
 	before = blocks;
 	for (n = 1; rc; n++) {
 		left = n;
-		rc = devices_add(&vfio, "ioat,group=5,version=3.4", why, sizeof(why));
+		rc = devices_add(&vfio, text, why, sizeof(why));
 		if (!rc)
 			break;
 		CHECK_EQ(rc, -ENOMEM);
@@ -84,5 +85,18 @@ int main(void)
 	devices_remove(&vfio);
 	CHECK_EQ(blocks, before);
 	vfio_fini(&vfio);
+}
+
+int main(void)
+{
+	char path[] = "/tmp/devices-nomem-XXXXXX", text[80];
+	int fd = mkstemp(path);
+
+	CHECK_EQ(ftruncate(fd, 1 << 20), 0);
+	close(fd);
+	add_without_memory("ioat,group=5,version=3.4");
+	snprintf(text, sizeof(text), "nvme,image=%s,aio=threads", path);
+	add_without_memory(text);
+	unlink(path);
 	return check_result();
 }
