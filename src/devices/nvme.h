@@ -227,7 +227,7 @@ bool nvme_post(struct nvme *nvme);
 
 /* Where n bytes of a command's data are. Returns a status. */
 uint16_t nvme_find_data(struct nvme *nvme, const struct nvme_command *command, uint32_t n, struct nvme_spans *spans);
-/* Copies n bytes, from the skip-th of the spans on. Return a status. */
+/* Copies n bytes, from the skip-th of the spans on. Both return a status. */
 uint16_t nvme_from_memory(struct nvme *nvme, const struct nvme_spans *spans, uint32_t skip, void *to, uint32_t n);
 uint16_t nvme_to_memory(struct nvme *nvme, const struct nvme_spans *spans, uint32_t skip, const void *from, uint32_t n);
 

@@ -105,12 +105,11 @@ static bool take_tail(struct nvme *nvme, struct nvme_sq *sq)
 /* A head that is valid takes at least one completion, and only what was posted. */
 static bool take_head(struct nvme *nvme, struct nvme_cq *cq)
 {
-	uint32_t head;
+	uint32_t posted = distance(cq->head, cq->tail, cq->size) - cq->staged_count, head;
 
 	if (!rung(nvme, 2U * cq->id + 1, &head))
 		return false;
-	if (head >= cq->size || head == cq->head ||
-	    distance(cq->head, head, cq->size) > distance(cq->head, cq->tail, cq->size)) {
+	if (head >= cq->size || head == cq->head || distance(cq->head, head, cq->size) > posted) {
 		nvme_event(nvme, EVENT_ERROR, ERROR_INVALID_DOORBELL_VALUE);
 	} else {
 		cq->head = head;
