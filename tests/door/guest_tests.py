@@ -1,29 +1,59 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux in a virtual machine of QEMU's, unmodified, to which an NVMe controller is passed through by vfio-pci."""
+import fcntl
 import glob
 import hashlib
 import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
+import threading
 import time
 
-from harness import Skipped, check, same
+from harness import HANG, Skipped, await_that, check, read_text, same
 
-# What the guest does: a file system on the disk, files in it, read back from the disk, some blocks discarded.
+# What the guest does, as the kernel's command line says: it verifies patterns on the disk, for $verify seconds, and meanwhile
+# resets the controller and the function, for $reset; then it makes a file system, and in it files, which it reads back from the
+# disk; for $unplug, between that, the disk goes away and comes back. The last that it does is to discard some blocks.
 INIT = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-for i in 1 2 3 4 5 6 7 8 9 10; do [ -b /dev/nvme0n1 ] && break; sleep 1; done
+if [ -n "$hello" ]; then echo HELLO; poweroff -f; fi
+await_disk() { for i in $(seq 300); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done; }
 interrupts() { awk '/nvme/ { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i } END { print "INTERRUPTS " n + 0 }' /proc/interrupts; }
+resets() {
+	while [ -e /resets ]; do
+		echo 1 >/sys/class/nvme/nvme0/reset_controller && echo CONTROLLER
+		sleep 0.3
+		echo 1 >/sys/class/nvme/nvme0/device/reset && echo FUNCTION
+		sleep 0.3
+	done >/resets.log 2>&1
+	awk '{ n[$1]++ } END { for (what in n) print "RESETS " what " " n[what] }' /resets.log
+}
+await_disk
+if [ -n "$reset" ]; then touch /resets; resets & fi
 interrupts
+/bin/verify_disk /dev/nvme0n1 $verify 64
+interrupts
+rm -f /resets
+wait
 /sbin/mke2fs -q -t ext4 /dev/nvme0n1 && mount -t ext4 /dev/nvme0n1 /mnt && cd /mnt || poweroff -f
 for i in 1 2 3 4 5 6 7 8; do dd if=/dev/urandom of=file$i bs=64k count=48 2>/dev/null & done
 wait
 sha256sum file* >/sums
+if [ -n "$unplug" ]; then
+	cd /
+	umount /mnt
+	echo UNPLUG
+	for i in $(seq 300); do [ -b /dev/nvme0n1 ] || break; sleep 0.1; done
+	[ -b /dev/nvme0n1 ] || echo PLUG
+	await_disk
+	mount -t ext4 /dev/nvme0n1 /mnt && cd /mnt || poweroff -f
+fi
 sync
 echo 3 >/proc/sys/vm/drop_caches
 sha256sum -c /sums | grep -v OK
@@ -33,8 +63,7 @@ sync
 /sbin/fstrim /mnt
 cd /
 umount /mnt
-interrupts
-dmesg | grep -iE 'nvme.*(timeout|abort|error|reset)|nobody cared|I/O error'
+dmesg | grep -iE 'nvme.*(timeout|abort|error)|nobody cared|I/O error'
 echo DONE
 poweroff -f
 """
@@ -52,11 +81,14 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", out)
 
 
-def make_initramfs(path):
+def make_initramfs(door, path):
     busybox = shutil.which("busybox")
     if not busybox or libraries(busybox):
         raise Skipped("no static busybox (package busybox-static)")
-    files = {"init": INIT.encode(), "bin/busybox": pathlib.Path(busybox).read_bytes()}
+    if not os.path.exists(door.program("verify_disk")):
+        raise Skipped("no static libc, with which the guest's own programs are linked")
+    files = {"init": INIT.encode(), "bin/busybox": pathlib.Path(busybox).read_bytes(),
+             "bin/verify_disk": pathlib.Path(door.program("verify_disk")).read_bytes()}
     for tool in ("mke2fs", "fstrim"):
         program = shutil.which(tool, path="/sbin:/usr/sbin:/bin:/usr/bin")
         if not program:
@@ -78,10 +110,11 @@ def make_initramfs(path):
 def find_kernel():
     """One that has the drivers built in, as Debian's for clouds has. IOMMUSE_TEST_KERNEL names another."""
     given = os.environ.get("IOMMUSE_TEST_KERNEL")
-    for path in [given] if given else sorted(glob.glob("/boot/vmlinuz-*cloud*"), reverse=True):
+    unpacked = pathlib.Path(__file__).resolve().parents[2] / "build-guest/vmlinuz"  # scripts/guest-kernel makes it
+    for path in [given] if given else [str(unpacked), *sorted(glob.glob("/boot/vmlinuz-*cloud*"), reverse=True)]:
         if os.access(path, os.R_OK):
             return path
-    raise Skipped("no kernel for a guest (package linux-image-cloud-amd64, or IOMMUSE_TEST_KERNEL)")
+    return None
 
 
 def check_image(door, image, sums):
@@ -95,42 +128,206 @@ def check_image(door, image, sums):
             same(hashlib.sha256(data).hexdigest(), digest, f"{name} in the image")
 
 
-def boot(door, kernel, initramfs, label, qemu, options=(), append=""):
-    image = f"{door.tmp}/image"
-    start = time.monotonic()
-    argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", "256", "-smp", "2",
-            *qemu, "-kernel", kernel, "-initrd", initramfs, "-append", f"console=ttyS0 quiet panic=-1 {append}"]
-    status, out, err = door.run(*argv, options=["--memlock=off", f"--device=nvme,image={image},size=64M", *options])
-    lines = [line.strip() for line in out.splitlines()]
-    check("DONE" in lines, f"{label}: {status}: the guest says {out[-2000:]}, and QEMU {err[-1000:]}")
-    wrong = [line for line in lines if re.search("FAILED|timeout|abort|nobody cared|I/O error", line)]
-    check(not wrong, f"{label}: {wrong}")
-    counts = [int(line.split()[1]) for line in lines if line.startswith("INTERRUPTS ")]
-    check(len(counts) == 2 and counts[1] > counts[0] + 20, f"{label}: interrupts: {counts}")
-    sums = [line.split()[1:] for line in lines if line.startswith("SUM ")]
-    same(len(sums), 8, f"{label}: files")
-    check_image(door, image, sums)
-    os.unlink(image)
-    print(f"    ok {label}, {time.monotonic() - start:.0f} s")
+MEMORY = 256  # MiB, of the guest
+MEMFD = f"memory-backend-memfd,id=memory,size={MEMORY}M"
+
+
+class Guest:
+    """What the guests of a test have in common."""
+
+    def __init__(self, door):
+        for tool, package in (("qemu-system-x86_64", "qemu-system-x86"), ("fsck.ext4", "e2fsprogs"), ("debugfs", "e2fsprogs")):
+            if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin"):
+                raise Skipped(f"no {tool} (package {package})")
+        self.door = door
+        self.kernel, self.initramfs = find_kernel(), f"{door.tmp}/initramfs"
+        if not self.kernel:
+            raise Skipped("no kernel for a guest (scripts/guest-kernel gets one)")
+        self.image, self.monitor = f"{door.tmp}/image", f"{door.tmp}/monitor"
+        make_initramfs(door, self.initramfs)
+        self.version = self.ask("-version").split("\n")[0]
+        self.has_iommufd = re.search(r"\biommufd\b", self.ask("-object", "help"))
+        print(f"    {self.version}")
+
+    def argv(self, accel):
+        return ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", str(MEMORY),
+                "-smp", "2", "-machine", f"q35,accel={accel}", "-kernel", self.kernel, "-initrd", self.initramfs]
+
+    def ask(self, *argv):
+        return self.door.run("qemu-system-x86_64", *argv, plain=True)[1]
+
+    def __enter__(self):
+        self.before = self.door.left_behind()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        for path in (self.initramfs, self.image, self.monitor):
+            if os.path.exists(path):
+                os.unlink(path)
+        if kind is None:
+            self.door.expect_nothing_left(self.before)
+
+    def command(self, command, answers=2):
+        """What the monitor of the QEMU that runs answers."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.monitor)
+            s.sendall(f"{command}\n".encode())
+            s.settimeout(HANG)
+            heard = b""
+            while heard.count(b"(qemu)") < answers:
+                more = s.recv(4096)
+                check(more, f"QEMU's monitor ends: {heard}")
+                heard += more
+        return heard.decode(errors="replace")
+
+    def plug(self, device):
+        """Adds it. The one before goes when the guest has ejected it, which is after the guest has let go of it."""
+        answer = []
+
+        def is_added():
+            answer[:] = [self.command(f"device_add {device}")]
+            return "Error" not in answer[0]
+
+        await_that(is_added, lambda: f"device_add: {answer[0]}")
+
+    def lines(self, p, seconds):
+        """What the guest says, until QEMU ends, or is ended."""
+        late = []
+        timer = threading.Timer(seconds, lambda: (late.append(True), self.door.kill_everything()))
+        timer.start()
+        try:
+            for line in p.stdout:
+                yield line.strip()
+        finally:
+            timer.cancel()
+        check(not late, f"hangs, after {seconds} s")
+
+    def boot(self, label, *qemu, accel="tcg", options=(), append="", verify=None, iommufd=False, unplug=False):
+        if iommufd and not self.has_iommufd:
+            print(f"    skip {label}: {self.version} has no iommufd (qemu-system-x86 of the distribution's backports)")
+            return
+        start = time.monotonic()
+        verify = verify or (60 if self.door.long else 3)
+        plug = "vfio-pci,host=0000:01:00.0,id=disk,bus=root1" + (",iommufd=iommufd0" if iommufd else "")
+        objects = ["-object", "iommufd,id=iommufd0"] if iommufd else []
+        argv = [*self.argv(accel), "-monitor", f"unix:{self.monitor},server=on,wait=off", *objects, *qemu,
+                "-device", "pcie-root-port,id=root1", "-device", plug,
+                "-append", f"console=ttyS0 quiet panic=-1 verify={verify} {append} {'unplug=1' if unplug else ''}"]
+        said = []
+        with open(f"{self.door.tmp}/stderr", "w+") as stderr:
+            p = self.door.start(*argv, options=["--memlock=off", f"--device=nvme,image={self.image},size=64M", *options],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, errors="replace")
+            for line in self.lines(p, HANG + verify):
+                said.append(line)
+                if line == "UNPLUG":
+                    self.command("device_del disk")
+                elif line == "PLUG":
+                    self.plug(plug)
+            p.stdout.close()
+            status = p.wait()
+            stderr.seek(0)
+            err = stderr.read()
+        os.unlink(f"{self.door.tmp}/stderr")
+        check("DONE" in said, f"{label}: {status}: the guest says {said[-40:]}, and QEMU {err[-1000:]}")
+        self.look(label, said, verify)
+        check(not unplug or "PLUG" in said, f"{label}: the disk is not unplugged: {said}")
+        if "reset=" in append:
+            resets = dict(line.split()[1:] for line in said if line.startswith("RESETS "))
+            check({"CONTROLLER", "FUNCTION"} <= set(resets), f"{label}: resets {resets}")
+            label += f", {resets['CONTROLLER']} resets of the controller and {resets['FUNCTION']} of the function"
+        check_image(self.door, self.image, [line.split()[1:] for line in said if line.startswith("SUM ")])
+        os.unlink(self.image)
+        print(f"    ok {label}, {time.monotonic() - start:.0f} s: {next(line for line in said if line.startswith('VERIFIED'))}",
+              flush=True)
+
+    @staticmethod
+    def look(label, said, verify):
+        wrong = [line for line in said if re.search("WRONG|FAILED|timeout|abort|nobody cared|I/O error", line)]
+        check(not wrong, f"{label}: {wrong}")
+        check(any(line.startswith("VERIFIED ") for line in said), f"{label}: nothing is verified: {said}")
+        counts = [int(line.split()[1]) for line in said if line.startswith("INTERRUPTS ")]
+        check(len(counts) == 2 and counts[1] > counts[0] + 20 * verify, f"{label}: interrupts: {counts}")
+        same(len([line for line in said if line.startswith("SUM ")]), 8, f"{label}: files")
 
 
 def guest(door):
-    """a Linux guest makes a file system on the disk; with messages and a pin, memory of three kinds, both ways to VFIO"""
-    for tool, package in (("qemu-system-x86_64", "qemu-system-x86"), ("fsck.ext4", "e2fsprogs"), ("debugfs", "e2fsprogs")):
-        if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin"):
-            raise Skipped(f"no {tool} (package {package})")
-    kernel, initramfs = find_kernel(), f"{door.tmp}/initramfs"
-    make_initramfs(initramfs)
-    before = door.left_behind()
-    machine = ["-machine", "q35,accel=tcg"]
-    device = ["-device", "vfio-pci,host=0000:01:00.0"]
-    boot(door, kernel, initramfs, "messages", machine + device)
-    memfd = ["-object", "memory-backend-memfd,id=memory,size=256M", "-machine", "memory-backend=memory"]
-    boot(door, kernel, initramfs, "a pin, memory of a memfd", machine + memfd + device, append="pci=nomsi")
-    boot(door, kernel, initramfs, "memory that is exchanged", machine + device, ["--pin=share"])
-    status, out, _ = door.run("qemu-system-x86_64", "-object", "help", plain=True)
-    if status == 0 and "iommufd" in out:
-        iommufd = ["-object", "iommufd,id=iommufd0", "-device", "vfio-pci,host=0000:01:00.0,iommufd=iommufd0"]
-        boot(door, kernel, initramfs, "an iommufd", machine + iommufd)
-    os.unlink(initramfs)
-    door.expect_nothing_left(before)
+    """a Linux guest verifies patterns on the disk and makes a file system: both ways to VFIO, memory of several kinds"""
+    with Guest(door) as g:
+        g.boot("legacy, unplugged and plugged", unplug=True)
+        g.boot("iommufd, unplugged and plugged", iommufd=True, unplug=True)
+        g.boot("legacy, memory that is exchanged, resets", options=["--pin=share"], append="reset=1")
+        g.boot("legacy, a pin, memory of a memfd", "-object", MEMFD, "-machine", "memory-backend=memory", append="pci=nomsi")
+        if door.long:
+            g.boot("iommufd, memory that is exchanged", iommufd=True, options=["--pin=share"])
+            g.boot("iommufd, a pin, memory of a memfd, resets", "-object", MEMFD, "-machine", "memory-backend=memory",
+                   append="pci=nomsi reset=1", iommufd=True)
+        free = re.search(r"HugePages_Free:\s*(\d+)(?s:.*)Hugepagesize:\s*(\d+) kB", read_text("/proc/meminfo"))
+        if free and int(free[1]) * int(free[2]) >= MEMORY << 10:
+            for iommufd in (False, True):
+                g.boot(f"{'iommufd' if iommufd else 'legacy'}, memory of huge pages", "-object", f"{MEMFD},hugetlb=on", "-machine",
+                       "memory-backend=memory", iommufd=iommufd)
+        else:
+            print(f"    skip memory of huge pages: the machine has not {MEMORY} MiB of them free")
+
+
+KVM_CREATE_VM = 0xAE01
+
+
+def need_kvm():
+    try:
+        with open("/dev/kvm", "r+b", buffering=0) as f:
+            os.close(fcntl.ioctl(f, KVM_CREATE_VM, 0))
+    except OSError as e:
+        raise Skipped(f"no KVM: {e}")
+
+
+def why_no_guests_by_kvm(g):
+    """Where this machine is one itself, KVM may be there and run nothing."""
+    argv = [*g.argv("kvm"), "-append", "console=ttyS0 quiet panic=-1 hello=1"]
+    p = g.door.start(*argv, plain=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        out = p.communicate(timeout=20)[0]
+    except subprocess.TimeoutExpired:
+        p.kill()
+        out = p.communicate()[0]
+    return None if "HELLO" in out else f"it runs none here within 20 s, without a device either"
+
+
+def start_by_kvm(g, label, *qemu):
+    """QEMU brings the device up, all of it that needs no guest which runs, and lets go of it again."""
+    with open(f"{g.door.tmp}/stderr", "w+") as stderr:
+        p = g.door.start(*g.argv("kvm"), "-S", "-monitor", f"unix:{g.monitor},server=on,wait=off", *qemu,
+                         options=["--memlock=off", f"--device=nvme,image={g.image},size=64M"], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=stderr)
+        await_that(lambda: p.poll() is not None or os.path.exists(g.monitor), "no monitor")
+        tree = g.command("info qtree") if p.poll() is None else ""
+        if tree:
+            g.command("quit", answers=1)
+        status = p.wait(HANG)
+        stderr.seek(0)
+        err = "".join(line for line in stderr if "doesn't support requested feature" not in line)
+    for path in (stderr.name, g.image):
+        os.unlink(path)
+    same((status, err), (0, ""), f"{label}: exit status and messages")
+    check('dev: vfio-pci, id "disk"' in tree, f"{label}: {tree[-2000:]}")
+    print(f"    ok {label}: QEMU starts")
+
+
+def guest_kvm(door):
+    """the same where the guest runs by KVM"""
+    need_kvm()
+    with Guest(door) as g:
+        start_by_kvm(g, "legacy, KVM", "-device", "vfio-pci,host=0000:01:00.0,id=disk")
+        if g.has_iommufd:
+            start_by_kvm(g, "iommufd, KVM", "-object", "iommufd,id=iommufd0", "-device",
+                         "vfio-pci,host=0000:01:00.0,id=disk,iommufd=iommufd0")
+        if why := why_no_guests_by_kvm(g):
+            print(f"    skip guests by KVM: {why}")
+            return
+        for iommufd in (False, True):
+            way = "iommufd" if iommufd else "legacy"
+            g.boot(f"{way}, KVM, unplugged and plugged", accel="kvm", iommufd=iommufd, unplug=True)
+            g.boot(f"{way}, KVM, a pin, memory that is exchanged, resets", accel="kvm", iommufd=iommufd, options=["--pin=share"],
+                   append="pci=nomsi reset=1")
+            g.boot(f"{way}, KVM, memory of a memfd", "-object", MEMFD, "-machine", "memory-backend=memory", accel="kvm",
+                   iommufd=iommufd)
