@@ -287,11 +287,11 @@ def why_no_guests_by_kvm(g):
     argv = [*g.argv("kvm"), "-append", "console=ttyS0 quiet panic=-1 hello=1"]
     p = g.door.start(*argv, plain=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        out = p.communicate(timeout=20)[0]
+        out = p.communicate(timeout=10)[0]
     except subprocess.TimeoutExpired:
         p.kill()
         out = p.communicate()[0]
-    return None if "HELLO" in out else f"it runs none here within 20 s, without a device either"
+    return None if "HELLO" in out else f"it runs none here within 10 s, without a device either"
 
 
 def start_by_kvm(g, label, *qemu):
