@@ -17,6 +17,8 @@
 #define AT_ONCE_BYTES 65536U
 #define AT_ONCE_NS    1000000U    /* longer is long */
 #define WARY_NS       1000000000U /* for so long */
+#define LOCK_TRIES    100
+#define LOCK_PAUSE_NS 10000000 /* between two */
 
 struct image {
 	const struct image_engine *ops;
@@ -86,12 +88,27 @@ static int open_file(const struct image_options *options, struct stat *st, const
 	return fd;
 }
 
+/*
+ * Of a process that was killed, the kernel ends what io_uring had under way later than the process, and until then the
+ * file is locked. Returns whether another one has it. Some file systems have no locks.
+ */
+static bool is_used(int fd, int lock)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, lock | LOCK_NB) || errno != EWOULDBLOCK)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 static int check_file(struct image *image, const struct image_options *options, const struct why *why)
 {
 	off_t end = lseek(image->fd, 0, SEEK_END);
 
-	/* Some file systems have no locks. */
-	if (flock(image->fd, (options->read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) && errno == EWOULDBLOCK)
+	if (is_used(image->fd, options->read_only ? LOCK_SH : LOCK_EX))
 		return say(why, -EBUSY, "image=%s: another device uses it", options->path);
 	if (end <= 0)
 		return say(why, -EINVAL, "image=%s: it is empty", options->path);

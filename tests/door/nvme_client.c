@@ -370,7 +370,7 @@ static void write_until_killed(struct test *t, struct ledger *ledger, enum way w
 }
 
 /*
- * Who reads a process's memory for a device keeps that process's mapping of the registers for a moment after its end, and
+ * Who reads memory of a process for a device keeps its mapping of the registers for a moment after its end, and
  * so the device open: as its own node says, which has one user.
  */
 static bool open_after_another(struct test *t, struct writer *w, struct ledger *ledger)
