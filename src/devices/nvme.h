@@ -157,7 +157,6 @@ struct nvme {
 	uint32_t interrupt_mask; /* of the pin */
 	bool asserted;
 	bool pin_news;  /* what the pin depends on has changed */
-	bool alone;     /* the command that is begun was fetched alone */
 	int64_t budget; /* bytes of data that this callback may still move */
 	unsigned bells_checked;
 	unsigned turn; /* the submission queue that is asked first */

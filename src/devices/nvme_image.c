@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #define AT_ONCE_BYTES 65536U
-#define AT_ONCE_NS    1000000U    /* longer is long */
+#define AT_ONCE_NS    100000U     /* for all between two pushes, about */
+#define LONG_NS       5000000U    /* one that took longer took long */
 #define WARY_NS       1000000000U /* for so long */
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_NS 10000000 /* between two */
@@ -28,7 +29,8 @@ struct image {
 	uint64_t identity;
 	unsigned under_way;
 	struct image_io *at_once;       /* done already */
-	uint64_t wary_until;            /* ns: nothing is done at once before */
+	uint64_t spent;                 /* ns, on those since the last push */
+	uint64_t wary_until;            /* ns: nothing is written at once before */
 	bool cannot_zero, cannot_punch; /* the file system cannot */
 };
 
@@ -220,36 +222,42 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Returns whether it was done. */
-static bool write_at_once(struct image *image, struct image_io *io)
+/* Both return whether it was done. */
+static bool write_at_once(const struct image *image, struct image_io *io, uint64_t now)
 {
-	uint64_t begin = now_ns(), end;
-
-	if (io->durable || io->length > AT_ONCE_BYTES || begin < image->wary_until)
+	if (io->durable || now < image->wary_until)
 		return false;
 	io->raw = pwrite(image->fd, io->buffer, io->length, (off_t)io->offset);
 	if (io->raw < 0)
 		io->raw = -errno;
-	end = now_ns();
-	if (end - begin > AT_ONCE_NS)
-		image->wary_until = end + WARY_NS;
 	return true;
 }
 
-/* Where it is in the page cache. */
-static bool read_at_once(struct image *image, struct image_io *io)
+/* Where it is in the page cache. Of several, io_uring takes less time for each. */
+static bool read_at_once(const struct image *image, struct image_io *io)
 {
 	const struct iovec all = {.iov_base = io->buffer, .iov_len = io->length};
 
+	if (image->under_way > 1)
+		return false;
 	io->raw = preadv2(image->fd, &all, 1, (off_t)io->offset, RWF_NOWAIT);
 	return io->raw > 0;
 }
 
 static bool do_at_once(struct image *image, struct image_io *io)
 {
-	if (io->op == IMAGE_WRITE)
-		return write_at_once(image, io);
-	return io->op == IMAGE_READ && read_at_once(image, io);
+	uint64_t begin, end;
+	bool done;
+
+	if (io->length > AT_ONCE_BYTES || image->spent > AT_ONCE_NS || (io->op != IMAGE_WRITE && io->op != IMAGE_READ))
+		return false;
+	begin = now_ns();
+	done = io->op == IMAGE_WRITE ? write_at_once(image, io, begin) : read_at_once(image, io);
+	end = now_ns();
+	image->spent += end - begin;
+	if (done && end - begin > LONG_NS)
+		image->wary_until = end + WARY_NS;
+	return done;
 }
 
 void image_start(struct image *image, struct image_io *io)
@@ -258,7 +266,7 @@ void image_start(struct image *image, struct image_io *io)
 	io->done = 0;
 	io->mode = find_mode(image, io);
 	image->under_way++;
-	if (io->alone && do_at_once(image, io)) {
+	if (do_at_once(image, io)) {
 		io->next = image->at_once;
 		image->at_once = io;
 	} else {
@@ -268,6 +276,7 @@ void image_start(struct image *image, struct image_io *io)
 
 void image_push(struct image *image)
 {
+	image->spent = 0;
 	if (image->under_way)
 		image->ops->push(image->engine);
 }

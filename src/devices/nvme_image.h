@@ -4,8 +4,9 @@
  * of two engines: io_uring, or threads where that is refused. Not thread-safe: one thread at a time uses an image.
  *
  * A small write into the page cache takes less time than to hand it to another thread, which is what io_uring does with
- * it on most file systems. So one that is alone is done at once, but for some time after one that took long. The same
- * is done with a read that need not wait.
+ * it on most file systems. So it is done at once, unless that has taken some time since the last push, or a write has
+ * taken long in the last second. The same is done with a read that need not wait, if there
+ * is nothing else.
  */
 #ifndef IOMMUSE_DEVICES_NVME_IMAGE_H
 #define IOMMUSE_DEVICES_NVME_IMAGE_H
@@ -30,7 +31,6 @@ struct image_io {
 	enum image_op op;
 	bool durable; /* a write: it is on disk when it is done */
 	bool unmap;   /* zeroes: they need no room */
-	bool alone;   /* nothing else would have to wait for it */
 	uint8_t *buffer;
 	uint64_t offset;
 	uint64_t length;

@@ -89,7 +89,6 @@ static uint16_t start(struct nvme *nvme, struct nvme_request *request, enum imag
 	request->io.op = op;
 	request->io.durable = fua || !nvme->features.write_cache;
 	request->io.unmap = op == IMAGE_ZERO && command->dw12 & IO_DEALLOCATE;
-	request->io.alone = nvme->alone && nvme->under_way == 1;
 	request->io.buffer = request->buffer;
 	request->io.offset = offset;
 	request->io.length = length;

@@ -200,7 +200,6 @@ static bool fetch_from(struct nvme *nvme, struct nvme_sq *sq)
 		nvme_fail(nvme);
 		return true;
 	}
-	nvme->alone = n == 1;
 	for (unsigned i = 0; i < n; i++) {
 		sq->head = sq->head + 1 == sq->size ? 0 : sq->head + 1;
 		sq->cq->promised++;
