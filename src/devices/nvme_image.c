@@ -246,18 +246,19 @@ static bool read_at_once(const struct image *image, struct image_io *io)
 
 static bool do_at_once(struct image *image, struct image_io *io)
 {
-	uint64_t begin, end;
-	bool done;
-
-	if (io->length > AT_ONCE_BYTES || image->spent > AT_ONCE_NS || (io->op != IMAGE_WRITE && io->op != IMAGE_READ))
+	switch (io->op) {
+	case IMAGE_READ:
+		return io->alone && read_at_once(image, io);
+	case IMAGE_WRITE:
+		return io->alone && write_at_once(image, io);
+	case IMAGE_ZERO:
+	case IMAGE_DISCARD:
+		/* Without a mode fallocate() would take room. */
+		io->raw = -EOPNOTSUPP;
+		return !io->mode;
+	default:
 		return false;
-	begin = now_ns();
-	done = io->op == IMAGE_WRITE ? write_at_once(image, io, begin) : read_at_once(image, io);
-	end = now_ns();
-	image->spent += end - begin;
-	if (done && end - begin > LONG_NS)
-		image->wary_until = end + WARY_NS;
-	return done;
+	}
 }
 
 void image_start(struct image *image, struct image_io *io)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The NVMe controller's image where the system calls on it fail or take long. */
+#include "caught_calls.h"
+#include "fake_disk.h"
+
+static char image[32];
+
+static struct disk *new_disk(void)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->aio = "threads";
+	open_disk(d);
+	return d;
+}
+
+static void drop_disk(struct disk *d)
+{
+	close_disk(d);
+	free(d);
+}
+
+static unsigned discard(struct disk *d, uint64_t lba, uint32_t blocks)
+{
+	struct nvme_command command = io(IO_DATASET, 0, 1, DATA, 0);
+
+	memcpy(d->memory + DATA, &(uint64_t[2]){(uint64_t)blocks << 32, lba}, 16);
+	command.dw10 = 0;
+	command.dw11 = DATASET_DEALLOCATE;
+	return status_of(d, 1, command);
+}
+
+/* The file system cannot, which is found out once. */
+static void no_room_is_taken_by_a_discard(void)
+{
+	struct disk *d;
+	struct stat st;
+
+	CHECK_EQ(truncate(image, 0), 0);
+	CHECK_EQ(truncate(image, (1 << 20) - 100), 0);
+	d = new_disk();
+	fail_calls(SYS_fallocate, EOPNOTSUPP, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(discard(d, 0, 2048), 0);
+		CHECK_EQ(stat(image, &st), 0);
+		CHECK_EQ(st.st_blocks, 0);
+		CHECK_EQ(st.st_size, (1 << 20) - 100);
+	}
+	CHECK_EQ(calls_made(SYS_fallocate), 1);
+	drop_disk(d);
+}
+
+int main(void)
+{
+	if (!catch_calls()) {
+		printf("the kernel lets no calls be caught\n");
+		return 77;
+	}
+	make_image(image, 1 << 20);
+	no_room_is_taken_by_a_discard();
+	unlink(image);
+	return check_result();
+}
