@@ -56,6 +56,11 @@ static uint64_t load64(const struct nvme *nvme, unsigned offset)
 	return load32(nvme, offset) | (uint64_t)load32(nvme, offset + 4) << 32;
 }
 
+uint32_t nvme_config(const struct nvme *nvme)
+{
+	return load32(nvme, NVME_CC);
+}
+
 static void show_status(struct nvme *nvme, uint32_t status)
 {
 	nvme->status = status;
@@ -136,7 +141,6 @@ static void enable(struct nvme *nvme, uint32_t config)
 {
 	uint32_t aqa = load32(nvme, NVME_AQA);
 
-	nvme->config = config;
 	if (!valid(nvme, config)) {
 		nvme_fail(nvme);
 		return;
@@ -194,7 +198,7 @@ static bool shut_down(struct nvme *nvme, bool wanted)
 /* Does what CC says. Returns whether anything changed. */
 static bool obey(struct nvme *nvme)
 {
-	uint32_t config = load32(nvme, NVME_CC);
+	uint32_t config = nvme_config(nvme);
 	bool changed = false;
 
 	if (!(config & CC_EN) && nvme->state != NVME_OFF) {

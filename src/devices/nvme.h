@@ -151,7 +151,6 @@ struct nvme {
 
 	enum nvme_state state;
 	unsigned page_shift;
-	uint32_t config; /* CC when it was enabled */
 	enum nvme_shutdown shutdown;
 	uint32_t status;         /* CSTS as shown */
 	uint32_t interrupt_mask; /* of the pin */
@@ -192,6 +191,9 @@ static inline uint32_t nvme_transfer_max(const struct nvme *nvme)
 }
 
 /* nvme.c */
+
+/* CC as it is now: sizes of entries may be set when the controller is enabled. */
+uint32_t nvme_config(const struct nvme *nvme);
 
 /* Nothing goes on until the driver resets the controller (CSTS.CFS). */
 void nvme_fail(struct nvme *nvme);

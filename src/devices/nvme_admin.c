@@ -38,7 +38,7 @@ static uint16_t create_cq(struct nvme *nvme, const struct nvme_command *command,
 	(void)result;
 	if (!id || id > nvme->queues || nvme->cq[id].exists)
 		return NVME_INVALID_QUEUE_ID;
-	if ((nvme->config >> CC_IOCQES_SHIFT & 0xf) != CQE_SHIFT)
+	if ((nvme_config(nvme) >> CC_IOCQES_SHIFT & 0xf) != CQE_SHIFT)
 		return NVME_INVALID_QUEUE_SIZE;
 	status = check_queue(nvme, command);
 	if (status)
@@ -64,7 +64,7 @@ static uint16_t create_sq(struct nvme *nvme, const struct nvme_command *command,
 		return NVME_CQ_INVALID;
 	if (!id || id > nvme->queues || nvme->sq[id].exists)
 		return NVME_INVALID_QUEUE_ID;
-	if ((nvme->config >> CC_IOSQES_SHIFT & 0xf) != SQE_SHIFT)
+	if ((nvme_config(nvme) >> CC_IOSQES_SHIFT & 0xf) != SQE_SHIFT)
 		return NVME_INVALID_QUEUE_SIZE;
 	status = check_queue(nvme, command);
 	if (status)

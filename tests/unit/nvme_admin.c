@@ -161,6 +161,24 @@ static void queues_are_checked(void)
 	drop_disk(d);
 }
 
+/* A driver may set them when it has seen what Identify says. */
+static void entries_have_sizes_when_queues_are_made(void)
+{
+	struct disk *d = new_disk();
+
+	disable(d);
+	set_admin_queue(d);
+	set32(d, NVME_CC, CC_EN);
+	wait_status(d, CSTS_RDY, CSTS_RDY);
+	CHECK_EQ(status_of(d, 0, cq_command(1, ENTRIES)), NVME_INVALID_QUEUE_SIZE);
+	set32(d, NVME_CC, CC_EN | CQE_SHIFT << CC_IOCQES_SHIFT);
+	CHECK_EQ(status_of(d, 0, cq_command(1, ENTRIES)), 0);
+	CHECK_EQ(status_of(d, 0, sq_command(1, ENTRIES)), NVME_INVALID_QUEUE_SIZE);
+	set32(d, NVME_CC, CC_GOOD);
+	CHECK_EQ(status_of(d, 0, sq_command(1, ENTRIES)), 0);
+	drop_disk(d);
+}
+
 static unsigned delete_queue(struct disk *d, uint8_t opcode, unsigned id)
 {
 	return status_of(d, 0, (struct nvme_command){.opcode = opcode, .dw10 = id});
@@ -469,6 +487,7 @@ int main(void)
 	namespaces_are_listed();
 	identify_goes_to_two_pages();
 	queues_are_checked();
+	entries_have_sizes_when_queues_are_made();
 	queues_are_deleted_in_their_order();
 	a_queue_is_deleted_after_its_commands();
 	features_are_kept();
