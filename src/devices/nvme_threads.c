@@ -23,7 +23,7 @@ struct threads {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t work, news;
 	struct list todo, done;
-	unsigned count, idle;
+	unsigned count, idle, waiting; /* waiting: operations, in todo */
 	bool stop;
 	pthread_t thread[THREADS_MAX];
 
@@ -88,6 +88,7 @@ static void *run(void *context)
 	pthread_mutex_lock(&threads->lock);
 	for (;;) {
 		io = list_take(&threads->todo);
+		threads->waiting -= io != NULL;
 		if (!io && threads->stop)
 			break;
 		if (!io) {
@@ -118,7 +119,8 @@ static void threads_start(void *engine, struct image_io *io)
 		here = io->raw > 0;
 	}
 	pthread_mutex_lock(&threads->lock);
-	if (!here && !threads->idle && threads->count < THREADS_MAX &&
+	/* One that is idle may have been woken for another already. */
+	if (!here && threads->waiting >= threads->idle && threads->count < THREADS_MAX &&
 	    !thread_start(&threads->thread[threads->count], "iommuse-image", run, threads))
 		threads->count++;
 	if (here || !threads->count) {
@@ -128,6 +130,7 @@ static void threads_start(void *engine, struct image_io *io)
 		atomic_store_explicit(&threads->any_done, true, memory_order_release);
 	} else {
 		list_add(&threads->todo, io);
+		threads->waiting++;
 		pthread_cond_signal(&threads->work);
 	}
 	pthread_mutex_unlock(&threads->lock);

@@ -3,6 +3,8 @@
 #include "caught_calls.h"
 #include "fake_disk.h"
 
+#include <time.h>
+
 static char image[32];
 
 static struct disk *new_disk(void)
@@ -52,6 +54,33 @@ static void no_room_is_taken_by_a_discard(void)
 	drop_disk(d);
 }
 
+/* Many disks, as it takes a thread that looks idle and has just been woken for another operation. */
+static void an_operation_that_takes_long_holds_up_no_other(void)
+{
+	for (unsigned round = 0; round < 20; round++) {
+		struct disk *d = new_disk();
+		struct nvme_completion completion = {0};
+		time_t limit = time(NULL) + 20;
+
+		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+		hold_calls(SYS_fdatasync);
+		put(d, 1, io(IO_FLUSH, 0, 1, 0, 0));
+		put(d, 1, io(IO_WRITE, round, 1, DATA, 0));
+		ring(d, 1);
+		while (!peek(d, 1, &completion) && time(NULL) < limit) {
+			nvme_model.poll(d->state);
+			sched_yield();
+		}
+		CHECK_EQ(completion.cid, d->cid);
+		release_calls(SYS_fdatasync);
+		CHECK_EQ(get(d, 1).status >> 1, 0);
+		CHECK_EQ(get(d, 1).status >> 1, 0);
+		drop_disk(d);
+		if (time(NULL) >= limit)
+			break;
+	}
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -60,6 +89,7 @@ int main(void)
 	}
 	make_image(image, 1 << 20);
 	no_room_is_taken_by_a_discard();
+	an_operation_that_takes_long_holds_up_no_other();
 	unlink(image);
 	return check_result();
 }
