@@ -290,17 +290,19 @@ static bool unsupported(int64_t raw)
 /* After fallocate(). Returns whether to try in another way. */
 static bool allocated(struct image *image, struct image_io *io)
 {
-	if (io->mode && !unsupported(io->raw)) {
+	if (io->mode && unsupported(io->raw)) {
+		if (io->mode & FALLOC_FL_ZERO_RANGE)
+			image->cannot_zero = true;
+		if (io->mode & FALLOC_FL_PUNCH_HOLE)
+			image->cannot_punch = true;
+		io->mode = find_mode(image, io);
+		if (io->mode)
+			return true;
+	} else if (io->mode && io->raw != -EINVAL) {
 		io->result = (int)io->raw;
 		return false;
 	}
-	if (io->mode & FALLOC_FL_ZERO_RANGE)
-		image->cannot_zero = true;
-	if (io->mode & FALLOC_FL_PUNCH_HOLE)
-		image->cannot_punch = true;
-	io->mode = find_mode(image, io);
-	if (io->mode)
-		return true;
+	/* EINVAL: a block device does it with whole blocks of its own, which may be larger; elsewhere it may. */
 	io->result = io->op == IMAGE_ZERO ? -EOPNOTSUPP : 0;
 	return false;
 }

@@ -54,6 +54,29 @@ static void no_room_is_taken_by_a_discard(void)
 	drop_disk(d);
 }
 
+/* As of block devices whose blocks are larger. */
+static void zeroes_are_written_where_a_place_cannot_be_made_zeroes(void)
+{
+	struct disk *d = new_disk();
+	const uint8_t zeroes[PAGE] = {0};
+	uint8_t found[PAGE];
+	unsigned made;
+
+	for (unsigned i = 0; i < 3; i++) {
+		fill(d, DATA, PAGE, i + 1);
+		CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 8, DATA, 0)), 0);
+		made = calls_made(SYS_fallocate);
+		fail_calls(SYS_fallocate, EINVAL, 1);
+		CHECK_EQ(discard(d, 0, 8), 0);
+		fail_calls(SYS_fallocate, EINVAL, 1);
+		CHECK_EQ(status_of(d, 1, io(IO_WRITE_ZEROES, 0, 8, 0, 0)), 0);
+		CHECK_EQ(calls_made(SYS_fallocate), made + 2);
+		read_image(image, 0, found, PAGE);
+		CHECK(!memcmp(found, zeroes, PAGE));
+	}
+	drop_disk(d);
+}
+
 /* Many disks, as it takes a thread that looks idle and has just been woken for another operation. */
 static void an_operation_that_takes_long_holds_up_no_other(void)
 {
@@ -89,6 +112,7 @@ int main(void)
 	}
 	make_image(image, 1 << 20);
 	no_room_is_taken_by_a_discard();
+	zeroes_are_written_where_a_place_cannot_be_made_zeroes();
 	an_operation_that_takes_long_holds_up_no_other();
 	unlink(image);
 	return check_result();
