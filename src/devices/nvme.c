@@ -172,7 +172,7 @@ static bool shut_down(struct nvme *nvme, bool wanted)
 			nvme->shutdown = NVME_GOING_DOWN;
 		break;
 	case NVME_GOING_DOWN:
-		if (nvme->under_way || nvme->flushing)
+		if (nvme_image_busy(nvme))
 			break;
 		nvme->shutdown = NVME_SYNCING;
 		if (!nvme->read_only)
@@ -204,7 +204,7 @@ static bool obey(struct nvme *nvme)
 	if (!(config & CC_EN) && nvme->state != NVME_OFF) {
 		reset_controller(nvme);
 		changed = true;
-	} else if (config & CC_EN && nvme->state == NVME_OFF && !nvme->under_way && !nvme->flushing) {
+	} else if (config & CC_EN && nvme->state == NVME_OFF && !nvme_image_busy(nvme)) {
 		enable(nvme, config);
 		changed = true;
 	}

@@ -35,7 +35,7 @@
 #define NVME_HOT         373U
 #define NVME_IDENTIFY    4096U
 
-_Static_assert(NVME_REQUESTS < IMAGE_DEPTH, "and a flush");
+_Static_assert(NVME_REQUESTS + 2 <= IMAGE_DEPTH, "and two flushes");
 
 /* Memory of the driver's, in pieces. */
 struct nvme_span {
@@ -89,6 +89,7 @@ struct nvme_request {
 	nvme_step *step;
 	uint64_t at, end; /* of a long one: what is to be done still, in bytes */
 	unsigned range;   /* the next of a list */
+	bool discarded;   /* of the ranges, one */
 	uint8_t *buffer;
 	struct nvme_spans spans;
 };
@@ -120,6 +121,14 @@ struct nvme_features {
 	uint16_t over, under; /* temperature, kelvin */
 	bool write_cache;
 	bool uncoalesced[NVME_VECTORS];
+};
+
+/* What was written before the write cache is switched off goes to disk. No admin command is fetched meanwhile. */
+struct nvme_cache_flush {
+	struct image_io io;
+	bool under_way;
+	bool forgotten; /* a reset came */
+	struct nvme_command command;
 };
 
 enum nvme_state {
@@ -177,7 +186,8 @@ struct nvme {
 	unsigned free_count, under_way;
 	struct image_io flush; /* of a shutdown */
 	bool flushing;         /* it is under way */
-	uint8_t *buffers;      /* of the requests */
+	struct nvme_cache_flush cache_flush;
+	uint8_t *buffers; /* of the requests */
 };
 
 static inline uint32_t nvme_page_size(const struct nvme *nvme)
@@ -188,6 +198,11 @@ static inline uint32_t nvme_page_size(const struct nvme *nvme)
 static inline uint32_t nvme_transfer_max(const struct nvme *nvme)
 {
 	return 1U << (NVME_PAGE_SHIFT + nvme->mdts);
+}
+
+static inline bool nvme_image_busy(const struct nvme *nvme)
+{
+	return nvme->under_way || nvme->flushing || nvme->cache_flush.under_way;
 }
 
 /* nvme.c */
@@ -244,6 +259,8 @@ void nvme_events_send(struct nvme *nvme);
 /* nvme_feature.c */
 uint16_t nvme_set_feature(struct nvme *nvme, const struct nvme_command *command, uint32_t *result);
 uint16_t nvme_get_feature(struct nvme *nvme, const struct nvme_command *command, uint32_t *result);
+/* The write cache's contents are on disk, or are not. */
+void nvme_cache_flushed(struct nvme *nvme);
 
 /* nvme_identify.c */
 uint16_t nvme_identify(struct nvme *nvme, const struct nvme_command *command);
@@ -255,6 +272,10 @@ uint16_t nvme_log_error(struct nvme *nvme, uint16_t sq_id, const struct nvme_com
 
 /* nvme_io.c */
 
+/* What to tell of an operation that failed. */
+uint16_t nvme_image_status(const struct image_io *io);
+/* Notes it where it is of a kind to be logged. Returns the status with what says so. */
+uint16_t nvme_noted(struct nvme *nvme, uint16_t sq_id, const struct nvme_command *command, uint16_t status);
 /* There is a request for it. */
 uint16_t nvme_io(struct nvme *nvme, struct nvme_sq *sq, const struct nvme_command *command);
 int nvme_requests_init(struct nvme *nvme);

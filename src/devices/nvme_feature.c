@@ -54,6 +54,41 @@ static uint16_t set_temperature(struct nvme *nvme, uint32_t dw11)
 	return NVME_SUCCESS;
 }
 
+/*
+ * Volatile write cache (5.21.1.6). Writes that complete after the command are on disk, and so is what was in the cache:
+ * drivers send no flush where there is none.
+ */
+static uint16_t set_write_cache(struct nvme *nvme, const struct nvme_command *command)
+{
+	struct nvme_cache_flush *flush = &nvme->cache_flush;
+	bool before = nvme->features.write_cache;
+
+	nvme->features.write_cache = command->dw11 & 1;
+	if (nvme->read_only || !before || nvme->features.write_cache)
+		return NVME_SUCCESS;
+	flush->io.op = IMAGE_FLUSH;
+	flush->under_way = true;
+	flush->forgotten = false;
+	flush->command = *command;
+	image_start(nvme->image, &flush->io);
+	return NVME_LATER;
+}
+
+void nvme_cache_flushed(struct nvme *nvme)
+{
+	struct nvme_cache_flush *flush = &nvme->cache_flush;
+	uint16_t status = NVME_SUCCESS;
+
+	flush->under_way = false;
+	if (flush->forgotten || nvme->state != NVME_READY)
+		return;
+	if (flush->io.result) {
+		nvme->features.write_cache = true;
+		status = nvme_noted(nvme, 0, &flush->command, nvme_image_status(&flush->io));
+	}
+	nvme_complete(nvme, &nvme->sq[0], flush->command.cid, status, 0);
+}
+
 /* 5.21.1.7. Numbers are one less than they mean. */
 static uint16_t set_queues(struct nvme *nvme, uint32_t dw11, uint32_t *result)
 {
@@ -111,8 +146,7 @@ uint16_t nvme_set_feature(struct nvme *nvme, const struct nvme_command *command,
 		features->error_recovery = value & 0xffff;
 		break;
 	case FEATURE_WRITE_CACHE:
-		features->write_cache = value & 1;
-		break;
+		return set_write_cache(nvme, command);
 	case FEATURE_QUEUES:
 		return set_queues(nvme, value, result);
 	case FEATURE_COALESCING:

@@ -52,6 +52,7 @@ void nvme_requests_forget(struct nvme *nvme)
 {
 	for (unsigned i = 0; i < NVME_REQUESTS; i++)
 		nvme->request[i].sq = NULL;
+	nvme->cache_flush.forgotten = true;
 }
 
 /* The one that was given back last: its buffer is in the cache. */
@@ -101,6 +102,14 @@ static uint16_t succeed(struct nvme *nvme, struct nvme_request *request)
 	(void)nvme;
 	(void)request;
 	return NVME_SUCCESS;
+}
+
+/* What the command did is on disk when it completes, if that is to be so now. */
+static uint16_t settle(struct nvme *nvme, struct nvme_request *request)
+{
+	bool durable = request->command.dw12 & IO_FUA || !nvme->features.write_cache;
+
+	return durable ? start(nvme, request, IMAGE_FLUSH, 0, 0, succeed) : NVME_SUCCESS;
 }
 
 /* What a command with a first block and a count is about. */
@@ -154,7 +163,8 @@ static uint16_t write_done(struct nvme *nvme, struct nvme_request *request)
 {
 	nvme->counts.writes++;
 	nvme->counts.blocks_written += request->io.length >> 9;
-	return NVME_SUCCESS;
+	/* The write cache may have been switched off meanwhile. */
+	return request->io.durable ? NVME_SUCCESS : settle(nvme, request);
 }
 
 static uint16_t write_blocks(struct nvme *nvme, struct nvme_request *request)
@@ -225,7 +235,7 @@ static uint16_t zero_some(struct nvme *nvme, struct nvme_request *request)
 	uint64_t left = request->end - request->at, at = request->at;
 
 	if (!left)
-		return NVME_SUCCESS;
+		return settle(nvme, request);
 	left = left < nvme_transfer_max(nvme) ? left : nvme_transfer_max(nvme);
 	request->at += left;
 	return start(nvme, request, IMAGE_WRITE, at, left, zero_some);
@@ -238,7 +248,7 @@ static uint16_t zero_done(struct nvme *nvme, struct nvme_request *request)
 		memset(request->buffer, 0, nvme_transfer_max(nvme));
 		return zero_some(nvme, request);
 	}
-	return request->io.durable ? start(nvme, request, IMAGE_FLUSH, 0, 0, succeed) : NVME_SUCCESS;
+	return settle(nvme, request);
 }
 
 static uint16_t write_zeroes(struct nvme *nvme, struct nvme_request *request)
@@ -262,11 +272,13 @@ static uint16_t discard_next(struct nvme *nvme, struct nvme_request *request)
 	while (request->range < count) {
 		const struct range *range = &dataset(request)[request->range++];
 
-		if (range->blocks)
-			return start(nvme, request, IMAGE_DISCARD, range->lba << nvme->block_shift,
-				     (uint64_t)range->blocks << nvme->block_shift, discard_next);
+		if (!range->blocks)
+			continue;
+		request->discarded = true;
+		return start(nvme, request, IMAGE_DISCARD, range->lba << nvme->block_shift,
+			     (uint64_t)range->blocks << nvme->block_shift, discard_next);
 	}
-	return NVME_SUCCESS;
+	return request->discarded ? settle(nvme, request) : NVME_SUCCESS;
 }
 
 /* Attributes are hints, and none is known. */
@@ -289,6 +301,7 @@ static uint16_t manage_dataset(struct nvme *nvme, struct nvme_request *request)
 	if (nvme->read_only)
 		return NVME_WRITE_PROTECTED;
 	request->range = 0;
+	request->discarded = false;
 	return discard_next(nvme, request);
 }
 
@@ -339,7 +352,7 @@ static void leave(struct nvme *nvme, struct nvme_sq *sq)
 	nvme_complete(nvme, &nvme->sq[0], sq->deleting_cid, NVME_SUCCESS, 0);
 }
 
-static uint16_t noted(struct nvme *nvme, uint16_t sq_id, const struct nvme_command *command, uint16_t status)
+uint16_t nvme_noted(struct nvme *nvme, uint16_t sq_id, const struct nvme_command *command, uint16_t status)
 {
 	switch (status) {
 	case NVME_WRITE_FAULT:
@@ -368,10 +381,10 @@ uint16_t nvme_io(struct nvme *nvme, struct nvme_sq *sq, const struct nvme_comman
 		return status;
 	release(nvme, request);
 	sq->under_way--;
-	return noted(nvme, sq->id, command, status);
+	return nvme_noted(nvme, sq->id, command, status);
 }
 
-static uint16_t status_of(const struct image_io *io)
+uint16_t nvme_image_status(const struct image_io *io)
 {
 	switch (io->result) {
 	case -ENOSPC:
@@ -399,12 +412,12 @@ static void go_on(struct nvme *nvme, struct nvme_request *request)
 	if (io->op == IMAGE_READ)
 		nvme->budget -= (int64_t)io->length;
 	if (io->result && (io->op != IMAGE_ZERO || io->result != -EOPNOTSUPP))
-		status = status_of(io);
+		status = nvme_image_status(io);
 	else
 		status = request->step(nvme, request);
 	if (status == NVME_LATER)
 		return;
-	status = noted(nvme, sq->id, &request->command, status);
+	status = nvme_noted(nvme, sq->id, &request->command, status);
 	nvme_complete(nvme, sq, request->command.cid, status, 0);
 	release(nvme, request);
 	leave(nvme, sq);
@@ -419,6 +432,8 @@ bool nvme_reap(struct nvme *nvme)
 		any = true;
 		if (io == &nvme->flush)
 			nvme->flushing = false;
+		else if (io == &nvme->cache_flush.io)
+			nvme_cache_flushed(nvme);
 		else
 			go_on(nvme, (struct nvme_request *)io);
 	}

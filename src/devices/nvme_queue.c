@@ -190,7 +190,7 @@ static bool fetch_from(struct nvme *nvme, struct nvme_sq *sq)
 	struct nvme_command command[NVME_FETCH];
 	unsigned n = fetchable(nvme, sq);
 
-	if (!n || sq->deleting)
+	if (!n || sq->deleting || (!sq->id && nvme->cache_flush.under_way))
 		return false;
 	/* One that deletes or adds queues is alone, as are all that need no speed. */
 	if (!sq->id)

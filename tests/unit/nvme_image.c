@@ -104,6 +104,92 @@ static void an_operation_that_takes_long_holds_up_no_other(void)
 	}
 }
 
+static struct nvme_command write_cache(bool on)
+{
+	return (struct nvme_command){.opcode = ADMIN_SET_FEATURES, .dw10 = FEATURE_WRITE_CACHE, .dw11 = on};
+}
+
+static bool cache_is_on(struct disk *d)
+{
+	return run(d, 0, (struct nvme_command){.opcode = ADMIN_GET_FEATURES, .dw10 = FEATURE_WRITE_CACHE}).result;
+}
+
+static void what_is_cached_goes_to_disk_when_the_cache_is_switched_off(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_completion completion;
+	unsigned made;
+
+	CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 1, DATA, 0)), 0);
+	made = calls_made(SYS_fdatasync);
+	CHECK_EQ(status_of(d, 0, write_cache(true)), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made);
+	CHECK_EQ(status_of(d, 0, write_cache(false)), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
+	CHECK_EQ(status_of(d, 0, write_cache(false)), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
+	CHECK(!cache_is_on(d));
+	CHECK_EQ(status_of(d, 0, write_cache(true)), 0);
+	CHECK(cache_is_on(d));
+	fail_calls(SYS_fdatasync, EIO, 1);
+	CHECK_EQ(status_of(d, 0, write_cache(false)), NVME_WRITE_FAULT);
+	CHECK(cache_is_on(d));
+
+	/* A reset does not wait for it. */
+	hold_calls(SYS_fdatasync);
+	put(d, 0, write_cache(false));
+	put(d, 0, write_cache(true));
+	ring(d, 0);
+	look(d);
+	CHECK(!peek(d, 0, &completion));
+	disable(d);
+	set_admin_queue(d);
+	set32(d, NVME_CC, CC_GOOD);
+	look(d);
+	CHECK_EQ(get32(d, NVME_CSTS), 0);
+	release_calls(SYS_fdatasync);
+	wait_status(d, CSTS_RDY, CSTS_RDY);
+	CHECK(cache_is_on(d));
+	CHECK(!peek(d, 0, &completion));
+	drop_disk(d);
+}
+
+/* Two, as one alone would be done at once. */
+static void writes_under_way_are_on_disk_without_a_cache(void)
+{
+	struct disk *d = new_disk();
+	unsigned made;
+
+	hold_calls(SYS_pwritev2);
+	put(d, 1, io(IO_WRITE, 0, 1, DATA, 0));
+	put(d, 1, io(IO_WRITE, 1, 1, DATA, 0));
+	ring(d, 1);
+	look(d);
+	CHECK_EQ(status_of(d, 0, write_cache(false)), 0);
+	made = calls_made(SYS_fdatasync);
+	release_calls(SYS_pwritev2);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made + 2);
+	drop_disk(d);
+}
+
+static void what_is_discarded_stays_so_without_a_cache(void)
+{
+	struct disk *d = new_disk();
+	unsigned made = calls_made(SYS_fdatasync);
+
+	CHECK_EQ(discard(d, 0, 8), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made);
+	CHECK_EQ(status_of(d, 0, write_cache(false)), 0);
+	made = calls_made(SYS_fdatasync);
+	CHECK_EQ(discard(d, 0, 8), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
+	CHECK_EQ(discard(d, 0, 0), 0);
+	CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
+	drop_disk(d);
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -114,6 +200,9 @@ int main(void)
 	no_room_is_taken_by_a_discard();
 	zeroes_are_written_where_a_place_cannot_be_made_zeroes();
 	an_operation_that_takes_long_holds_up_no_other();
+	what_is_cached_goes_to_disk_when_the_cache_is_switched_off();
+	writes_under_way_are_on_disk_without_a_cache();
+	what_is_discarded_stays_so_without_a_cache();
 	unlink(image);
 	return check_result();
 }
