@@ -32,6 +32,7 @@ struct image {
 	uint64_t spent;                 /* ns, on those since the last push */
 	uint64_t wary_until;            /* ns: nothing is written at once before */
 	bool cannot_zero, cannot_punch; /* the file system cannot */
+	int lost;                       /* 0, or -errno of the first flush that failed */
 };
 
 struct why {
@@ -334,11 +335,25 @@ static bool transferred(const struct image *image, struct image_io *io)
 	return true;
 }
 
+/*
+ * Where the kernel could not write what is in the page cache it drops that, and says so to one who asks. So nobody is
+ * told afterwards that all is on disk.
+ */
+static void note_loss(struct image *image, const struct image_io *io)
+{
+	bool flush = io->op == IMAGE_FLUSH && io->raw < 0 && io->raw != -ENOMEM;
+	bool write = io->op == IMAGE_WRITE && io->durable && io->raw == -EIO;
+
+	if ((flush || write) && !image->lost)
+		image->lost = (int)io->raw;
+}
+
 /* Returns whether it is to go on. */
 static bool ended(struct image *image, struct image_io *io)
 {
 	if (io->raw == -EINTR || io->raw == -EAGAIN)
 		return true;
+	note_loss(image, io);
 	switch (io->op) {
 	case IMAGE_READ:
 	case IMAGE_WRITE:
@@ -347,7 +362,7 @@ static bool ended(struct image *image, struct image_io *io)
 	case IMAGE_DISCARD:
 		return allocated(image, io);
 	default:
-		io->result = (int)io->raw;
+		io->result = io->raw ? (int)io->raw : image->lost;
 		return false;
 	}
 }

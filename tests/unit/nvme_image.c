@@ -190,6 +190,33 @@ static void what_is_discarded_stays_so_without_a_cache(void)
 	drop_disk(d);
 }
 
+/* The kernel tells of it once. */
+static void what_was_lost_is_told_to_all(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_command fua = io(IO_WRITE, 0, 1, DATA, 0);
+
+	fua.dw12 |= IO_FUA;
+	fail_calls(SYS_fdatasync, ENOMEM, 1);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), NVME_INTERNAL_ERROR);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+	fail_calls(SYS_fdatasync, EIO, 1);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), NVME_WRITE_FAULT);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), NVME_WRITE_FAULT);
+	CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+	CHECK_EQ(status_of(d, 1, fua), 0);
+	drop_disk(d);
+
+	d = new_disk();
+	fail_calls(SYS_pwritev2, ENOSPC, 1);
+	CHECK_EQ(status_of(d, 1, fua), NVME_CAPACITY_EXCEEDED);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+	fail_calls(SYS_pwritev2, EIO, 1);
+	CHECK_EQ(status_of(d, 1, fua), NVME_WRITE_FAULT);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), NVME_WRITE_FAULT);
+	drop_disk(d);
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -203,6 +230,7 @@ int main(void)
 	what_is_cached_goes_to_disk_when_the_cache_is_switched_off();
 	writes_under_way_are_on_disk_without_a_cache();
 	what_is_discarded_stays_so_without_a_cache();
+	what_was_lost_is_told_to_all();
 	unlink(image);
 	return check_result();
 }
