@@ -161,6 +161,18 @@ static void begin_flush(struct nvme *nvme)
 	image_push(nvme->image);
 }
 
+void nvme_shutdown_flushed(struct nvme *nvme)
+{
+	const struct nvme_command none = {.cid = NVME_NO_COMMAND, .nsid = NVME_NSID};
+
+	nvme->flushing = false;
+	if (!nvme->flush.result)
+		return;
+	/* There is no status for it: who looks finds it in the logs. */
+	nvme_noted(nvme, NVME_NO_COMMAND, &none, nvme_image_status(&nvme->flush));
+	iommuse_say(nvme->device, "the image could not be written to its disk at a shutdown");
+}
+
 /* A shutdown (7.6.2): what was begun ends, then all is on disk. Returns whether anything changed. */
 static bool shut_down(struct nvme *nvme, bool wanted)
 {

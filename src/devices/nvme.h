@@ -210,6 +210,9 @@ static inline bool nvme_image_busy(const struct nvme *nvme)
 /* CC as it is now: sizes of entries may be set when the controller is enabled. */
 uint32_t nvme_config(const struct nvme *nvme);
 
+/* The flush of a shutdown is done. */
+void nvme_shutdown_flushed(struct nvme *nvme);
+
 /* Nothing goes on until the driver resets the controller (CSTS.CFS). */
 void nvme_fail(struct nvme *nvme);
 

@@ -431,7 +431,7 @@ bool nvme_reap(struct nvme *nvme)
 	while (nvme->budget > 0 && (io = image_reap(nvme->image))) {
 		any = true;
 		if (io == &nvme->flush)
-			nvme->flushing = false;
+			nvme_shutdown_flushed(nvme);
 		else if (io == &nvme->cache_flush.io)
 			nvme_cache_flushed(nvme);
 		else

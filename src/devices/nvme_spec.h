@@ -144,6 +144,7 @@ enum {
 };
 
 #define NVME_ALL_NAMESPACES 0xffffffffU
+#define NVME_NO_COMMAND     0xffffU /* of an error that is of none: its queue, and its number */
 
 /* Asynchronous events (5.2). */
 enum {

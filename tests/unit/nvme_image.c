@@ -217,6 +217,28 @@ static void what_was_lost_is_told_to_all(void)
 	drop_disk(d);
 }
 
+static void a_shutdown_that_fails_is_logged(void)
+{
+	struct disk *d = new_disk();
+	const struct nvme_command log = {
+		.opcode = ADMIN_GET_LOG_PAGE, .nsid = NVME_ALL_NAMESPACES, .prp1 = DATA, .dw10 = LOG_ERROR | 15 << 16};
+	uint16_t entry[8];
+
+	fail_calls(SYS_fdatasync, EIO, 1);
+	set32(d, NVME_CC, CC_GOOD | 1 << CC_SHN_SHIFT);
+	wait_status(d, 3 << 2, CSTS_SHST_COMPLETE);
+	CHECK(d->said[0]);
+	disable(d);
+	enable(d);
+	CHECK_EQ(status_of(d, 0, log), 0);
+	memcpy(entry, d->memory + DATA, sizeof(entry));
+	CHECK_EQ(entry[0], 1);
+	CHECK_EQ(entry[4], 0xffff);
+	CHECK_EQ(entry[5], 0xffff);
+	CHECK_EQ(entry[6] >> 1 & STATUS_CODE, NVME_WRITE_FAULT);
+	drop_disk(d);
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -231,6 +253,7 @@ int main(void)
 	writes_under_way_are_on_disk_without_a_cache();
 	what_is_discarded_stays_so_without_a_cache();
 	what_was_lost_is_told_to_all();
+	a_shutdown_that_fails_is_logged();
 	unlink(image);
 	return check_result();
 }
