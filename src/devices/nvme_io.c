@@ -238,6 +238,7 @@ static uint16_t zero_some(struct nvme *nvme, struct nvme_request *request)
 		return settle(nvme, request);
 	left = left < nvme_transfer_max(nvme) ? left : nvme_transfer_max(nvme);
 	request->at += left;
+	nvme->budget -= (int64_t)left;
 	return start(nvme, request, IMAGE_WRITE, at, left, zero_some);
 }
 

@@ -239,6 +239,35 @@ static void a_shutdown_that_fails_is_logged(void)
 	drop_disk(d);
 }
 
+/* What is written at once, and so by whoever looks, is bounded. */
+static void zeroes_are_not_all_written_in_one_look(void)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	struct nvme_completion completion;
+	unsigned before, made, most = 0;
+
+	CHECK_EQ(truncate(image, 32 << 20), 0);
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->aio = "threads";
+	d->mdts = "64K";
+	open_disk(d);
+	fail_calls(SYS_fallocate, EOPNOTSUPP, 2);
+	CHECK_EQ(status_of(d, 1, io(IO_WRITE_ZEROES, 0, 1, 0, 0)), 0);
+	put(d, 1, io(IO_WRITE_ZEROES, 0, 65536, 0, 0));
+	ring(d, 1);
+	while (!peek(d, 1, &completion)) {
+		before = calls_made(SYS_pwrite64);
+		nvme_model.poll(d->state);
+		made = calls_made(SYS_pwrite64) - before;
+		most = made > most ? made : most;
+	}
+	CHECK(most <= 17);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	drop_disk(d);
+	CHECK_EQ(truncate(image, 1 << 20), 0);
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -254,6 +283,7 @@ int main(void)
 	what_is_discarded_stays_so_without_a_cache();
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
+	zeroes_are_not_all_written_in_one_look();
 	unlink(image);
 	return check_result();
 }
