@@ -366,6 +366,10 @@ static int open_image(struct nvme *nvme)
 	}
 	size = image_size(nvme->image);
 	nvme->blocks = (size >> nvme->block_shift) + !!(size & ((1U << nvme->block_shift) - 1));
+	/* Those who see one image by two controllers may take them for one disk, or refuse it. */
+	nvme->eui64 = image_identity(nvme->image);
+	for (const char *c = nvme->serial; *c; c++)
+		nvme->eui64 = (nvme->eui64 ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
 	if (!nvme->serial[0])
 		snprintf(nvme->serial, sizeof(nvme->serial), "%016llx",
 			 (unsigned long long)image_identity(nvme->image));

@@ -157,6 +157,7 @@ struct nvme {
 	unsigned queues; /* for I/O */
 	bool read_only;
 	char serial[21];
+	uint64_t eui64; /* of the namespace */
 
 	enum nvme_state state;
 	unsigned page_shift;

@@ -67,7 +67,7 @@ static void fill_namespace(const struct nvme *nvme, uint8_t *data)
 	data[33] = 1 << 3 | 1; /* what is deallocated reads as zeroes; so can zeroes be written */
 	put64(data, 48, nvme->blocks << nvme->block_shift);
 	data[99] = nvme->read_only;
-	put64(data, 120, __builtin_bswap64(image_identity(nvme->image)));
+	put64(data, 120, __builtin_bswap64(nvme->eui64));
 	data[130] = (uint8_t)nvme->block_shift;
 }
 
@@ -93,7 +93,7 @@ static uint16_t fill(const struct nvme *nvme, const struct nvme_command *command
 			return NVME_INVALID_NAMESPACE;
 		data[0] = DESCRIPTOR_EUI64;
 		data[1] = sizeof(uint64_t);
-		put64(data, 4, __builtin_bswap64(image_identity(nvme->image)));
+		put64(data, 4, __builtin_bswap64(nvme->eui64));
 		return NVME_SUCCESS;
 	default:
 		return NVME_INVALID_FIELD;

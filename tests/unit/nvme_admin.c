@@ -83,6 +83,33 @@ static void identify_namespace(void)
 	drop_disk(d);
 }
 
+static uint64_t eui64_of(const char *serial)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	uint64_t eui64, listed;
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->serial = serial;
+	open_disk(d);
+	CHECK_EQ(identify(d, 0, 1), 0);
+	eui64 = get64(d, 120);
+	CHECK_EQ(identify(d, 3, 1), 0);
+	listed = get64(d, 4);
+	CHECK(eui64 && eui64 == listed);
+	drop_disk(d);
+	return eui64;
+}
+
+/* Of one image, too, and always the same. */
+static void disks_with_serial_numbers_are_different(void)
+{
+	CHECK(eui64_of(NULL) == eui64_of(NULL));
+	CHECK(eui64_of("a") == eui64_of("a"));
+	CHECK(eui64_of("a") != eui64_of(NULL));
+	CHECK(eui64_of("a") != eui64_of("b"));
+}
+
 static void namespaces_are_listed(void)
 {
 	struct disk *d = new_disk();
@@ -485,6 +512,7 @@ int main(void)
 	identify_controller();
 	identify_namespace();
 	namespaces_are_listed();
+	disks_with_serial_numbers_are_different();
 	identify_goes_to_two_pages();
 	queues_are_checked();
 	entries_have_sizes_when_queues_are_made();
