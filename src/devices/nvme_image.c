@@ -348,10 +348,17 @@ static void note_loss(struct image *image, const struct image_io *io)
 		image->lost = (int)io->raw;
 }
 
+/* The kernel gives up what a thread began by io_uring if the thread ends before it: ECANCELED, and EFAULT for a read.
+ */
+static bool interrupted(int64_t raw)
+{
+	return raw == -EINTR || raw == -EAGAIN || raw == -ECANCELED || raw == -EFAULT;
+}
+
 /* Returns whether it is to go on. */
 static bool ended(struct image *image, struct image_io *io)
 {
-	if (io->raw == -EINTR || io->raw == -EAGAIN)
+	if (interrupted(io->raw))
 		return true;
 	note_loss(image, io);
 	switch (io->op) {

@@ -393,7 +393,6 @@ uint16_t nvme_image_status(const struct image_io *io)
 	case -EFBIG:
 		return NVME_CAPACITY_EXCEEDED;
 	case -ENOMEM:
-	case -ECANCELED:
 		return NVME_INTERNAL_ERROR;
 	default:
 		return io->op == IMAGE_READ ? NVME_READ_ERROR : NVME_WRITE_FAULT;

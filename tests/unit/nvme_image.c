@@ -268,6 +268,46 @@ static void zeroes_are_not_all_written_in_one_look(void)
 	CHECK_EQ(truncate(image, 1 << 20), 0);
 }
 
+static void *poll_once(void *context)
+{
+	struct disk *d = context;
+
+	nvme_model.poll(d->state);
+	return context;
+}
+
+/* The controller is polled by threads of those who unmask its interrupt as well. The blocks are in no cache. */
+static void a_thread_may_end_before_what_it_began(void)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	pthread_t thread;
+	int fd;
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->aio = "io_uring";
+	if (make_disk(d)) {
+		printf("%s: nothing is done by it\n", d->said);
+		free(d);
+		return;
+	}
+	nvme_model.destroy(d->state);
+	open_disk(d);
+	for (unsigned round = 0; round < 5; round++) {
+		fd = open(image, O_RDWR | O_CLOEXEC);
+		CHECK(!fsync(fd) && !posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+		close(fd);
+		for (unsigned i = 0; i < 12; i++)
+			put(d, 1, io(IO_READ, i * 128UL, 8, DATA + i * PAGE, 0));
+		ring(d, 1);
+		CHECK_EQ(pthread_create(&thread, NULL, poll_once, d), 0);
+		pthread_join(thread, NULL);
+		for (unsigned i = 0; i < 12; i++)
+			CHECK_EQ(get(d, 1).status >> 1, 0);
+	}
+	drop_disk(d);
+}
+
 int main(void)
 {
 	if (!catch_calls()) {
@@ -284,6 +324,7 @@ int main(void)
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
 	zeroes_are_not_all_written_in_one_look();
+	a_thread_may_end_before_what_it_began();
 	unlink(image);
 	return check_result();
 }
