@@ -125,30 +125,47 @@ static void reset_controller(struct nvme *nvme)
 	show_status(nvme, 0);
 }
 
-/* Can the controller be enabled so? (3.1.5, 3.1.8 to 3.1.10) */
-static bool valid(const struct nvme *nvme, uint32_t config)
-{
-	uint32_t aqa = load32(nvme, NVME_AQA), page = 1U << (NVME_PAGE_SHIFT + (config >> CC_MPS_SHIFT & 0xf));
+/* What a driver enables the controller with, read once. */
+struct setup {
+	uint32_t config;
+	unsigned page_shift;
+	uint32_t sq_size, cq_size;
+	uint64_t sq, cq;
+};
 
-	if (config >> CC_CSS_SHIFT & 7 || config >> CC_AMS_SHIFT & 7 || (config >> CC_MPS_SHIFT & 0xf) > MPS_MAX)
+static struct setup load_setup(const struct nvme *nvme, uint32_t config)
+{
+	uint32_t aqa = load32(nvme, NVME_AQA);
+
+	return (struct setup){.config = config,
+			      .page_shift = NVME_PAGE_SHIFT + (config >> CC_MPS_SHIFT & 0xf),
+			      .sq_size = (aqa & 0xfff) + 1,
+			      .cq_size = (aqa >> 16 & 0xfff) + 1,
+			      .sq = load64(nvme, NVME_ASQ),
+			      .cq = load64(nvme, NVME_ACQ)};
+}
+
+/* Can the controller be enabled so? (3.1.5, 3.1.8 to 3.1.10) */
+static bool valid(const struct setup *setup)
+{
+	if (setup->config >> CC_CSS_SHIFT & 7 || setup->config >> CC_AMS_SHIFT & 7 ||
+	    setup->page_shift > NVME_PAGE_SHIFT + MPS_MAX || setup->sq_size < 2 || setup->cq_size < 2)
 		return false;
-	if (!(aqa & 0xfff) || !(aqa >> 16 & 0xfff))
-		return false;
-	return !(load64(nvme, NVME_ASQ) & (page - 1)) && !(load64(nvme, NVME_ACQ) & (page - 1));
+	return !((setup->sq | setup->cq) & ((1U << setup->page_shift) - 1));
 }
 
 static void enable(struct nvme *nvme, uint32_t config)
 {
-	uint32_t aqa = load32(nvme, NVME_AQA);
+	const struct setup setup = load_setup(nvme, config);
 
-	if (!valid(nvme, config)) {
+	if (!valid(&setup)) {
 		nvme_fail(nvme);
 		return;
 	}
-	nvme->page_shift = NVME_PAGE_SHIFT + (config >> CC_MPS_SHIFT & 0xf);
-	nvme_cq_init(nvme, 0, load64(nvme, NVME_ACQ), (aqa >> 16 & 0xfff) + 1);
+	nvme->page_shift = setup.page_shift;
+	nvme_cq_init(nvme, 0, setup.cq, setup.cq_size);
 	nvme->cq[0].interrupts = true;
-	nvme_sq_init(nvme, 0, load64(nvme, NVME_ASQ), (aqa & 0xfff) + 1, &nvme->cq[0]);
+	nvme_sq_init(nvme, 0, setup.sq, setup.sq_size, &nvme->cq[0]);
 	nvme->state = NVME_READY;
 	show_status(nvme, CSTS_RDY);
 }
