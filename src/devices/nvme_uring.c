@@ -54,8 +54,9 @@ static int uring_open(int fd, void **engine)
 	rc = uring->queue_init(IMAGE_DEPTH, &uring->ring, &params);
 	if (rc)
 		goto out_unload;
-	/* It came with the operations that are used here (Linux 5.6). */
-	if (!(params.features & IORING_FEAT_RW_CUR_POS)) {
+	/* RW_CUR_POS came with the operations that are used here (Linux 5.6); a library of before the header's has not
+	 * filled in all that inline functions use. */
+	if (!(params.features & IORING_FEAT_RW_CUR_POS) || uring->ring.sq.ring_entries < IMAGE_DEPTH) {
 		rc = -ENOSYS;
 		goto out_exit;
 	}
