@@ -127,7 +127,7 @@ static int open_engine(struct image *image, const struct image_options *options,
 {
 	static const struct image_engine *const engines[] = {&image_uring, &image_threads};
 	bool automatic = !strcmp(options->engine, "auto");
-	int rc = -EINVAL;
+	int rc = 0;
 
 	for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
 		image->ops = engines[i];
@@ -136,9 +136,9 @@ static int open_engine(struct image *image, const struct image_options *options,
 		rc = image->ops->open(image->fd, &image->engine);
 		if (!rc)
 			return 0;
-		say(why, 0, "%s: %s", image->ops->name, strerror(-rc));
+		say(why, rc, "%s: %s", image->ops->name, strerror(-rc));
 	}
-	return rc == -EINVAL ? say(why, rc, "there is no way to do I/O called %s", options->engine) : rc;
+	return rc ? rc : say(why, -EINVAL, "there is no way to do I/O called %s", options->engine);
 }
 
 /* FNV-1a */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * System calls of this thread, and of threads that it starts afterwards, which are counted, held up or made to fail:
- * the kernel asks a thread of ours about each (seccomp). Calls that io_uring makes are not among them.
+ * the kernel asks a thread of ours about each (seccomp). What io_uring does is not among them.
  */
 #ifndef IOMMUSE_TESTS_CAUGHT_CALLS_H
 #define IOMMUSE_TESTS_CAUGHT_CALLS_H
@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CAUGHT = 4, HELD_MAX = 64 };
+enum { CAUGHT = 6, HELD_MAX = 64 };
 
 struct caught_call {
 	int number;
@@ -41,7 +41,9 @@ static struct {
 	.call = {{.number = SYS_fdatasync},
 		 {.number = SYS_fallocate},
 		 {.number = SYS_pwrite64},
-		 {.number = SYS_pwritev2}},
+		 {.number = SYS_pwritev2},
+		 {.number = SYS_io_uring_setup},
+		 {.number = SYS_io_uring_enter}},
 };
 
 static inline struct caught_call *caught_call(int number)

@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#define ALWAYS 1000000U
+
 static char image[32];
 
 static struct disk *new_disk(void)
@@ -268,6 +270,65 @@ static void zeroes_are_not_all_written_in_one_look(void)
 	CHECK_EQ(truncate(image, 1 << 20), 0);
 }
 
+static bool there_is_io_uring(void)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	bool there;
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->aio = "io_uring";
+	there = !make_disk(d);
+	if (there)
+		nvme_model.destroy(d->state);
+	else
+		printf("%s: nothing is done by it\n", d->said);
+	free(d);
+	return there;
+}
+
+static void io_uring_may_be_refused(void)
+{
+	static const int errors[] = {EPERM, ENOSYS, ENOMEM, EINVAL};
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		d->aio = "io_uring";
+		fail_calls(SYS_io_uring_setup, errors[i], ALWAYS);
+		CHECK_EQ(make_disk(d), -errors[i]);
+		CHECK(!strncmp(d->said, "io_uring: ", 10));
+		d->aio = "auto";
+		CHECK_EQ(make_disk(d), 0);
+		nvme_model.destroy(d->state);
+	}
+	open_disk(d);
+	fail_calls(SYS_io_uring_setup, 0, 0);
+	CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+	drop_disk(d);
+}
+
+static void what_the_kernel_does_not_take_now_it_takes_later(void)
+{
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	unsigned made = calls_made(SYS_io_uring_enter);
+
+	memset(d, 0, sizeof(*d));
+	d->image = image;
+	d->aio = "io_uring";
+	open_disk(d);
+	fail_calls(SYS_io_uring_enter, EAGAIN, 5);
+	for (unsigned i = 0; i < 4; i++)
+		put(d, 1, io(i ? IO_WRITE : IO_FLUSH, i, 1, DATA, 0));
+	ring(d, 1);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_EQ(get(d, 1).status >> 1, 0);
+	CHECK(calls_made(SYS_io_uring_enter) > made + 5);
+	drop_disk(d);
+}
+
 static void *poll_once(void *context)
 {
 	struct disk *d = context;
@@ -286,12 +347,6 @@ static void a_thread_may_end_before_what_it_began(void)
 	memset(d, 0, sizeof(*d));
 	d->image = image;
 	d->aio = "io_uring";
-	if (make_disk(d)) {
-		printf("%s: nothing is done by it\n", d->said);
-		free(d);
-		return;
-	}
-	nvme_model.destroy(d->state);
 	open_disk(d);
 	for (unsigned round = 0; round < 5; round++) {
 		fd = open(image, O_RDWR | O_CLOEXEC);
@@ -324,7 +379,11 @@ int main(void)
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
 	zeroes_are_not_all_written_in_one_look();
-	a_thread_may_end_before_what_it_began();
+	if (there_is_io_uring()) {
+		io_uring_may_be_refused();
+		what_the_kernel_does_not_take_now_it_takes_later();
+		a_thread_may_end_before_what_it_began();
+	}
 	unlink(image);
 	return check_result();
 }
