@@ -30,6 +30,7 @@
 #define POLL_BYTES (1 << 20)
 
 #define NUMBER_DIGITS_MAX 19U
+#define SERIAL_MAX        20U
 
 /* Registers */
 
@@ -343,6 +344,17 @@ static int parse_image(struct nvme *nvme, struct image_options *options)
 	return 0;
 }
 
+/* Drivers take it for text, filled up with blanks. */
+static bool is_serial(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	return n && n <= SERIAL_MAX && text[0] != ' ' && text[n - 1] != ' ';
+}
+
 static int parse(struct nvme *nvme)
 {
 	const char *serial = iommuse_value(nvme->device, "serial");
@@ -356,8 +368,8 @@ static int parse(struct nvme *nvme)
 		return refuse(nvme, "mdts is a power of two from 8K to 1M");
 	if (!parse_number(iommuse_value(nvme->device, "queues"), 1, NVME_QUEUES_MAX, &nvme->queues))
 		return refuse(nvme, "queues is from 1 to 64");
-	if (serial && (!*serial || strlen(serial) >= sizeof(nvme->serial)))
-		return refuse(nvme, "serial has from 1 to 20 characters");
+	if (serial && !is_serial(serial))
+		return refuse(nvme, "serial has from 1 to 20 characters of ASCII, and no blank at either end");
 	nvme->block_shift = (unsigned)__builtin_ctz(block);
 	nvme->mdts = (unsigned)__builtin_ctz(bytes) - NVME_PAGE_SHIFT;
 	if (!nvme->mdts) /* 0 says that there is no limit */

@@ -38,6 +38,10 @@ static void settings_are_checked(void)
 		{image, NULL, NULL, NULL, "65", NULL, NULL, -EINVAL},
 		{image, NULL, NULL, NULL, NULL, "", NULL, -EINVAL},
 		{image, NULL, NULL, NULL, NULL, "123456789012345678901", NULL, -EINVAL},
+		{image, NULL, NULL, NULL, NULL, " ab", NULL, -EINVAL},
+		{image, NULL, NULL, NULL, NULL, "ab ", NULL, -EINVAL},
+		{image, NULL, NULL, NULL, NULL, "a\nb", NULL, -EINVAL},
+		{image, NULL, NULL, NULL, NULL, "\xc3\xa4", NULL, -EINVAL},
 		{image, NULL, NULL, NULL, NULL, NULL, "aio", -EINVAL},
 	};
 	struct disk *d = new_disk();
