@@ -192,6 +192,128 @@ static void what_is_discarded_stays_so_without_a_cache(void)
 	drop_disk(d);
 }
 
+/* Writes that are held; two, as one alone would be done at once. */
+static void hold_writes(struct disk *d)
+{
+	hold_calls(SYS_pwritev2);
+	put(d, 1, io(IO_WRITE, 0, 1, DATA, 0));
+	put(d, 1, io(IO_WRITE, 1, 1, DATA, 0));
+	ring(d, 1);
+	look(d);
+}
+
+static unsigned delete_sq(struct disk *d, unsigned id)
+{
+	return status_of(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_SQ, .dw10 = id});
+}
+
+static void a_queue_is_there_until_its_commands_have_ended(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_completion completion;
+	uint16_t cid;
+
+	for (unsigned round = 0; round < 3; round++) {
+		hold_writes(d);
+		put(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_SQ, .dw10 = 1});
+		cid = d->cid;
+		ring(d, 0);
+		look(d);
+		CHECK(!peek(d, 0, &completion));
+		CHECK_EQ(delete_sq(d, 1), NVME_INVALID_QUEUE_ID);
+		CHECK_EQ(status_of(d, 0, sq_command(1, ENTRIES)), NVME_INVALID_QUEUE_ID);
+		CHECK_EQ(status_of(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_CQ, .dw10 = 1}),
+			 NVME_INVALID_QUEUE_DELETION);
+		/* What is rung for now is not fetched. */
+		put(d, 1, io(IO_READ, 0, 1, DATA, 0));
+		ring(d, 1);
+		look(d);
+		CHECK(!peek(d, 0, &completion));
+		release_calls(SYS_pwritev2);
+		completion = get(d, 0);
+		CHECK_EQ(completion.cid, cid);
+		CHECK_EQ(completion.status >> 1, 0);
+		for (unsigned i = 0; i < 2; i++)
+			CHECK_EQ(get(d, 1).status >> 1, 0);
+		CHECK(!peek(d, 1, &completion));
+		CHECK_EQ(status_of(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_CQ, .dw10 = 1}), 0);
+		make_queue(d, 1, ENTRIES, ENTRIES);
+		look(d);
+		CHECK(!peek(d, 1, &completion));
+	}
+	drop_disk(d);
+}
+
+/* By the driver, or by VFIO with a queue that is being deleted. */
+static void nothing_of_before_a_reset_comes_after_it(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_completion completion;
+
+	for (unsigned round = 0; round < 4; round++) {
+		fill(d, DATA, 512, round);
+		hold_writes(d);
+		if (round % 2) {
+			put(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_SQ, .dw10 = 1});
+			ring(d, 0);
+			look(d);
+			memset(d->area, 0, sizeof(d->area));
+			nvme_model.reset(d->state);
+		} else {
+			disable(d);
+		}
+		CHECK_EQ(get32(d, NVME_CSTS), 0);
+		fill(d, DATA, 512, 99);
+		set_admin_queue(d);
+		memset(d->memory + d->queue[1].cq, 0, PAGE);
+		set32(d, NVME_CC, CC_GOOD);
+		look(d);
+		CHECK_EQ(get32(d, NVME_CSTS), 0);
+		release_calls(SYS_pwritev2);
+		wait_status(d, CSTS_RDY, CSTS_RDY);
+		look(d);
+		CHECK(!peek(d, 0, &completion));
+		CHECK_EQ(d->memory[d->queue[1].cq + 14], 0);
+		make_queue(d, 1, ENTRIES, ENTRIES);
+		CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, MORE_DATA, 0)), 0);
+		fill(d, DATA, 512, round);
+		CHECK(!memcmp(d->memory + DATA, d->memory + MORE_DATA, 512));
+	}
+	drop_disk(d);
+}
+
+static void a_shutdown_waits_for_what_is_under_way(void)
+{
+	struct disk *d = new_disk();
+	unsigned made;
+
+	hold_writes(d);
+	made = calls_made(SYS_fdatasync);
+	hold_calls(SYS_fdatasync);
+	set32(d, NVME_CC, CC_GOOD | 1 << CC_SHN_SHIFT);
+	look(d);
+	CHECK_EQ(get32(d, NVME_CSTS), CSTS_RDY | CSTS_SHST_OCCURRING);
+	CHECK_EQ(calls_made(SYS_fdatasync), made);
+	release_calls(SYS_pwritev2);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	while (calls_made(SYS_fdatasync) == made)
+		nvme_model.poll(d->state);
+	look(d);
+	CHECK_EQ(get32(d, NVME_CSTS), CSTS_RDY | CSTS_SHST_OCCURRING);
+	/* A reset forgets it, and waits for it. */
+	disable(d);
+	set_admin_queue(d);
+	set32(d, NVME_CC, CC_GOOD);
+	look(d);
+	CHECK_EQ(get32(d, NVME_CSTS), 0);
+	release_calls(SYS_fdatasync);
+	wait_status(d, ~0U, CSTS_RDY);
+	set32(d, NVME_CC, CC_GOOD | 1 << CC_SHN_SHIFT);
+	wait_status(d, ~0U, CSTS_RDY | CSTS_SHST_COMPLETE);
+	drop_disk(d);
+}
+
 /* The kernel tells of it once. */
 static void what_was_lost_is_told_to_all(void)
 {
@@ -376,6 +498,9 @@ int main(void)
 	what_is_cached_goes_to_disk_when_the_cache_is_switched_off();
 	writes_under_way_are_on_disk_without_a_cache();
 	what_is_discarded_stays_so_without_a_cache();
+	a_queue_is_there_until_its_commands_have_ended();
+	nothing_of_before_a_reset_comes_after_it();
+	a_shutdown_waits_for_what_is_under_way();
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
 	zeroes_are_not_all_written_in_one_look();
