@@ -111,23 +111,34 @@ static uint16_t set_vector(struct nvme *nvme, uint32_t dw11)
 	return NVME_SUCCESS;
 }
 
-static bool of_namespace(uint8_t feature)
+static bool of_namespace(const struct nvme_command *command)
 {
-	return feature == FEATURE_ERROR_RECOVERY;
+	return (command->dw10 & 0xff) == FEATURE_ERROR_RECOVERY;
+}
+
+static bool exists(uint32_t feature)
+{
+	return feature >= FEATURE_ARBITRATION && feature <= FEATURE_EVENTS && feature != FEATURE_LBA_RANGES;
 }
 
 /* A namespace is said for features of one; others' are the controller's. */
-static uint16_t check_namespace(const struct nvme_command *command)
+static uint16_t check(const struct nvme_command *command, bool set)
 {
-	if (of_namespace((uint8_t)command->dw10) && command->nsid != NVME_NSID && command->nsid != NVME_ALL_NAMESPACES)
-		return NVME_INVALID_NAMESPACE;
-	return NVME_SUCCESS;
+	uint32_t nsid = command->nsid;
+
+	if (!exists(command->dw10 & 0xff))
+		return NVME_INVALID_FIELD;
+	if (nsid == NVME_NSID)
+		return set && !of_namespace(command) ? NVME_FEATURE_NOT_OF_NAMESPACE : NVME_SUCCESS;
+	if (of_namespace(command))
+		return set && nsid == NVME_ALL_NAMESPACES ? NVME_SUCCESS : NVME_INVALID_NAMESPACE;
+	return nsid && nsid != NVME_ALL_NAMESPACES ? NVME_INVALID_NAMESPACE : NVME_SUCCESS;
 }
 
 uint16_t nvme_set_feature(struct nvme *nvme, const struct nvme_command *command, uint32_t *result)
 {
 	struct nvme_features *features = &nvme->features;
-	uint16_t status = check_namespace(command);
+	uint16_t status = check(command, true);
 	uint32_t value = command->dw11;
 
 	if (status)
@@ -216,7 +227,7 @@ static uint16_t value_of(const struct nvme *nvme, const struct nvme_features *fe
 uint16_t nvme_get_feature(struct nvme *nvme, const struct nvme_command *command, uint32_t *result)
 {
 	unsigned select = command->dw10 >> 8 & 7;
-	uint16_t status = check_namespace(command);
+	uint16_t status = check(command, false);
 
 	if (status)
 		return status;
@@ -229,7 +240,7 @@ uint16_t nvme_get_feature(struct nvme *nvme, const struct nvme_command *command,
 	case SELECT_CAPABILITIES:
 		status = value_of(nvme, &initial, command, result);
 		*result = CAPABILITY_CHANGEABLE;
-		if (of_namespace((uint8_t)command->dw10))
+		if (of_namespace(command))
 			*result |= CAPABILITY_NAMESPACE;
 		if (status)
 			*result = 0;

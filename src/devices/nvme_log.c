@@ -132,8 +132,9 @@ uint16_t nvme_get_log(struct nvme *nvme, const struct nvme_command *command)
 	length = fill(nvme, page, data);
 	if (!length)
 		return NVME_INVALID_LOG_PAGE;
-	if (command->nsid != NVME_NSID && command->nsid != NVME_ALL_NAMESPACES && command->nsid)
-		return NVME_INVALID_NAMESPACE;
+	/* They are the controller's (5.14). */
+	if (command->nsid && command->nsid != NVME_ALL_NAMESPACES)
+		return command->nsid == NVME_NSID ? NVME_INVALID_FIELD : NVME_INVALID_NAMESPACE;
 	if (n > nvme_transfer_max(nvme) || offset % 4 || offset > length)
 		return NVME_INVALID_FIELD;
 	/* What is asked for beyond its end is undefined. */

@@ -11,6 +11,7 @@
 
 #define SGL_DESCRIPTORS 1024U
 #define SGL_AT_ONCE     16U
+#define SGL_ALIGNMENT   8U /* of a segment */
 
 enum {
 	SGL_DATA = 0x0,
@@ -153,7 +154,7 @@ struct sgl_walk {
 
 static uint16_t enter_segment(struct sgl_walk *walk, const struct sgl_descriptor *descriptor)
 {
-	if (!descriptor->length || descriptor->length % sizeof(*descriptor))
+	if (!descriptor->length || descriptor->length % sizeof(*descriptor) || descriptor->address % SGL_ALIGNMENT)
 		return NVME_SGL_INVALID_SEGMENT;
 	walk->segment = (struct sgl_segment){.iova = descriptor->address,
 					     .left = (uint32_t)(descriptor->length / sizeof(*descriptor)),

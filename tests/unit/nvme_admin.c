@@ -262,7 +262,9 @@ static void a_queue_is_deleted_after_its_commands(void)
 
 static struct nvme_completion feature(struct disk *d, uint8_t opcode, uint32_t dw10, uint32_t dw11)
 {
-	return run(d, 0, (struct nvme_command){.opcode = opcode, .nsid = 1, .dw10 = dw10, .dw11 = dw11});
+	uint32_t nsid = (dw10 & 0xff) == FEATURE_ERROR_RECOVERY;
+
+	return run(d, 0, (struct nvme_command){.opcode = opcode, .nsid = nsid, .dw10 = dw10, .dw11 = dw11});
 }
 
 static unsigned set_feature(struct disk *d, uint32_t dw10, uint32_t dw11)
@@ -304,6 +306,36 @@ static void features_are_kept(void)
 	CHECK_EQ(set_feature(d, 0x0d, 0), NVME_INVALID_FIELD);
 	CHECK_EQ(feature(d, ADMIN_GET_FEATURES, 0x0d, 0).status >> 1 & STATUS_CODE, NVME_INVALID_FIELD);
 	CHECK_EQ(feature(d, ADMIN_GET_FEATURES, 1 | 4 << 8, 0).status >> 1 & STATUS_CODE, NVME_INVALID_FIELD);
+	drop_disk(d);
+}
+
+static void features_have_a_namespace_or_none(void)
+{
+	static const struct {
+		uint8_t id;
+		uint32_t nsid;
+		unsigned set, get;
+	} scope[] = {
+		{FEATURE_ARBITRATION, 0, 0, 0},
+		{FEATURE_ARBITRATION, 1, NVME_FEATURE_NOT_OF_NAMESPACE, 0},
+		{FEATURE_ARBITRATION, 2, NVME_INVALID_NAMESPACE, NVME_INVALID_NAMESPACE},
+		{FEATURE_ARBITRATION, NVME_ALL_NAMESPACES, 0, 0},
+		{FEATURE_ERROR_RECOVERY, 0, NVME_INVALID_NAMESPACE, NVME_INVALID_NAMESPACE},
+		{FEATURE_ERROR_RECOVERY, 1, 0, 0},
+		{FEATURE_ERROR_RECOVERY, 2, NVME_INVALID_NAMESPACE, NVME_INVALID_NAMESPACE},
+		{FEATURE_ERROR_RECOVERY, NVME_ALL_NAMESPACES, 0, NVME_INVALID_NAMESPACE},
+		{FEATURE_LBA_RANGES, 1, NVME_INVALID_FIELD, NVME_INVALID_FIELD},
+	};
+	struct disk *d = new_disk();
+
+	for (size_t i = 0; i < sizeof(scope) / sizeof(scope[0]); i++) {
+		struct nvme_command command = {.nsid = scope[i].nsid, .dw10 = scope[i].id};
+
+		command.opcode = ADMIN_SET_FEATURES;
+		CHECK_EQ(status_of(d, 0, command), scope[i].set);
+		command.opcode = ADMIN_GET_FEATURES;
+		CHECK_EQ(status_of(d, 0, command), scope[i].get);
+	}
 	drop_disk(d);
 }
 
@@ -468,6 +500,7 @@ static void what_was_done_is_counted(void)
 static void log_pages_are_checked(void)
 {
 	struct disk *d = new_disk();
+	struct nvme_command command;
 
 	CHECK_EQ(status_of(d, 0, log_command(LOG_FIRMWARE, 512, 0)), 0);
 	CHECK_EQ(d->memory[DATA], 1);
@@ -482,6 +515,13 @@ static void log_pages_are_checked(void)
 	CHECK_EQ(status_of(d, 0, log_command(LOG_HEALTH, 512, 512)), 0);
 	CHECK_EQ(status_of(d, 0, log_command(LOG_HEALTH, 131076, 0)), NVME_INVALID_FIELD);
 	CHECK_EQ(status_of(d, 0, log_command(LOG_HEALTH, 8192, 0)), 0); /* beyond its end nothing is given */
+	command = log_command(LOG_HEALTH, 512, 0);
+	command.nsid = 0;
+	CHECK_EQ(status_of(d, 0, command), 0);
+	command.nsid = 1; /* it is of no namespace */
+	CHECK_EQ(status_of(d, 0, command), NVME_INVALID_FIELD);
+	command.nsid = 2;
+	CHECK_EQ(status_of(d, 0, command), NVME_INVALID_NAMESPACE);
 	drop_disk(d);
 }
 
@@ -519,6 +559,7 @@ int main(void)
 	queues_are_deleted_in_their_order();
 	a_queue_is_deleted_after_its_commands();
 	features_are_kept();
+	features_have_a_namespace_or_none();
 	queues_are_counted_before_there_are_any();
 	vectors_have_settings();
 	a_temperature_over_its_threshold_is_told();

@@ -258,10 +258,10 @@ static void sgls_of_all_shapes(void)
 	put_sgl(d, LISTS, 1, DATA + 100, 99, SGL_DATA);
 	put_sgl(d, LISTS, 2, LISTS + 0x100, 32, SGL_SEGMENT);
 	put_sgl(d, LISTS + 0x100, 0, NOWHERE, 100, SGL_BUCKET);
-	put_sgl(d, LISTS + 0x100, 1, LISTS + 0x203, 48, SGL_LAST);
-	put_sgl(d, LISTS + 0x203, 0, 0, 0, SGL_DATA);
-	put_sgl(d, LISTS + 0x203, 1, DATA + 300, 300, SGL_DATA);
-	put_sgl(d, LISTS + 0x203, 2, DATA + 600, 524, SGL_DATA);
+	put_sgl(d, LISTS + 0x100, 1, LISTS + 0x208, 48, SGL_LAST);
+	put_sgl(d, LISTS + 0x208, 0, 0, 0, SGL_DATA);
+	put_sgl(d, LISTS + 0x208, 1, DATA + 300, 300, SGL_DATA);
+	put_sgl(d, LISTS + 0x208, 2, DATA + 600, 524, SGL_DATA);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, LISTS, 48, SGL_SEGMENT)), 0);
 	CHECK_EQ(d->memory[DATA], wanted[0]);
 	CHECK(!memcmp(d->memory + DATA + 100, wanted + 1, 99));
@@ -269,7 +269,7 @@ static void sgls_of_all_shapes(void)
 	CHECK_EQ(d->memory[DATA + 300 + 824], 0);
 
 	/* A bucket gives nothing. */
-	put_sgl(d, LISTS + 0x203, 2, DATA + 600, 624, SGL_DATA);
+	put_sgl(d, LISTS + 0x208, 2, DATA + 600, 624, SGL_DATA);
 	fill(d, DATA, PAGE, 9);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_WRITE, 2, LISTS, 48, SGL_SEGMENT)), 0);
 	CHECK(image_holds(1, d->memory + DATA + 100, 99));
@@ -287,6 +287,7 @@ static void wrong_sgls_are_refused(void)
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, DATA, 1024, 0xf0)), NVME_SGL_INVALID_TYPE);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, LISTS, 0, SGL_LAST)), NVME_SGL_INVALID_SEGMENT);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, LISTS, 17, SGL_LAST)), NVME_SGL_INVALID_SEGMENT);
+	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, LISTS + 4, 16, SGL_LAST)), NVME_SGL_INVALID_SEGMENT);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, NOWHERE, 16, SGL_LAST)), NVME_DATA_TRANSFER_ERROR);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, UINT64_MAX - 15, 64, SGL_LAST)), NVME_DATA_TRANSFER_ERROR);
 	CHECK_EQ(status_of(d, 1, sgl_io(IO_READ, 2, UINT64_MAX - 511, 1024, SGL_DATA)), NVME_DATA_TRANSFER_ERROR);
