@@ -383,7 +383,7 @@ static int open_image(struct nvme *nvme)
 {
 	struct image_options options;
 	char why[200];
-	uint64_t size;
+	uint64_t size, rest;
 	int rc = parse_image(nvme, &options);
 
 	if (rc)
@@ -394,7 +394,12 @@ static int open_image(struct nvme *nvme)
 		return rc;
 	}
 	size = image_size(nvme->image);
-	nvme->blocks = (size >> nvme->block_shift) + !!(size & ((1U << nvme->block_shift) - 1));
+	rest = size & ((1U << nvme->block_shift) - 1);
+	nvme->blocks = (size >> nvme->block_shift) + (rest && image_grows(nvme->image));
+	if (!nvme->blocks) {
+		image_close(nvme->image);
+		return refuse(nvme, "the block device has less than a block");
+	}
 	/* Those who see one image by two controllers may take them for one disk, or refuse it. */
 	nvme->eui64 = image_identity(nvme->image);
 	for (const char *c = nvme->serial; *c; c++)

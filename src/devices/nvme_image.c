@@ -27,6 +27,7 @@ struct image {
 	int fd;
 	uint64_t size; /* when it was opened */
 	uint64_t identity;
+	bool grows;
 	unsigned under_way;
 	struct image_io *at_once;       /* done already */
 	uint64_t spent;                 /* ns, on those since the last push */
@@ -178,6 +179,7 @@ int image_open(const struct image_options *options, struct image **result, char 
 	if (rc)
 		goto out_close;
 	image->identity = identify(&st);
+	image->grows = !S_ISBLK(st.st_mode);
 	*result = image;
 	return 0;
 
@@ -191,6 +193,11 @@ out_free:
 uint64_t image_size(const struct image *image)
 {
 	return image->size;
+}
+
+bool image_grows(const struct image *image)
+{
+	return image->grows;
 }
 
 const char *image_engine_name(const struct image *image)

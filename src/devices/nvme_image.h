@@ -74,6 +74,9 @@ int image_open(const struct image_options *options, struct image **result, char 
 void image_close(struct image *image);
 
 uint64_t image_size(const struct image *image);
+
+/* Does a write behind its end make it longer? */
+bool image_grows(const struct image *image);
 const char *image_engine_name(const struct image *image);
 
 /* Which file it is: the same number for the same file. */
