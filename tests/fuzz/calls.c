@@ -216,12 +216,28 @@ static bool end_sabotage(struct sabotage *s)
 	return failed || s->descriptors;
 }
 
+/* What a command is of whose argument the input chose the test device's op, too. */
+static const struct command *op_of(const struct caller *caller, const struct command *command, uint64_t arg)
+{
+	const unsigned char *raw = arena_raw(&caller->arena, arg, command->size);
+	struct iommu_test_cmd test;
+
+	if (!raw || command->cmd != IOMMU_TEST_CMD || command->op)
+		return command;
+	arena_take(&test, raw, sizeof(test));
+	for (size_t i = 0; i < test_ops_count; i++)
+		if (test_ops[i].op == test.op)
+			return &test_ops[i];
+	return command;
+}
+
 static void call_command(struct caller *caller, const struct command *command, const struct record *r)
 {
-	struct law law = {.caller = caller, .fd = fd_of(caller, r), .cmd = command->cmd, .command = command};
+	struct law law = {.caller = caller, .fd = fd_of(caller, r), .cmd = command->cmd};
 	struct sabotage sabotage;
 
 	law.arg = command->style == COMMAND_VALUE ? r->value[0] % 12U : build(caller, command, r);
+	law.command = command = op_of(caller, command, law.arg);
 	law_before(&law);
 	begin_sabotage(caller, r, &sabotage);
 	law.result = iommuse_ioctl(caller->world->system, law.fd, law.cmd, law.arg);

@@ -66,6 +66,16 @@ static void expect_array(struct law *law)
 	}
 }
 
+static bool rest_is_zero(const struct law *law)
+{
+	size_t from = law->command->size, n = law->size < law->readable ? law->size : law->readable;
+
+	for (size_t i = from; i < n; i++)
+		if (*arena_raw(&law->caller->arena, law->arg + i, 1))
+			return false;
+	return true;
+}
+
 void law_before(struct law *law)
 {
 	const struct caller *caller = law->caller;
@@ -80,8 +90,10 @@ void law_before(struct law *law)
 	raw = arena_raw(&caller->arena, law->arg, sizeof(law->size));
 	if (raw)
 		memcpy(&law->size, raw, sizeof(law->size));
-	if (law->command && law->command->style == COMMAND_SIZED)
+	if (law->command && law->command->style == COMMAND_SIZED) {
+		law->rest_is_zero = rest_is_zero(law);
 		expect_array(law);
+	}
 	memcpy(caller->before, caller->arena.raw, ARENA_SIZE);
 }
 
@@ -111,17 +123,6 @@ static void check_written(const struct law *law)
 		broken(law, "memory beside the answer changed");
 }
 
-/* The rest of a longer structure: is it zero, as far as can be seen? */
-static bool rest_is_zero(const struct law *law)
-{
-	size_t from = law->command->size, n = law->size < law->readable ? law->size : law->readable;
-
-	for (size_t i = from; i < n; i++)
-		if (*arena_raw(&law->caller->arena, law->arg + i, 1))
-			return false;
-	return true;
-}
-
 /* What the law of sizes says: 0: the handler decides, 1: EFAULT or E2BIG. */
 static int expected(const struct law *law)
 {
@@ -142,7 +143,7 @@ static int expected(const struct law *law)
 		return -ENOTTY;
 	if (law->size < command->min)
 		return -EINVAL;
-	if (law->size > command->size && !rest_is_zero(law))
+	if (law->size > command->size && !law->rest_is_zero)
 		return law->readable < law->size ? 1 : -E2BIG;
 	return law->readable < law->size ? -EFAULT : 0;
 }
@@ -188,9 +189,8 @@ static bool may_be_positive(const struct law *law)
 		return false;
 	if (law->command->style == COMMAND_VALUE)
 		return law->result == 1;
-	/* Here the descriptor is the result. Of op 0 the input says which it is. */
-	return law->cmd == IOMMU_TEST_CMD &&
-	       (!law->command->op || law->command->op == IOMMU_TEST_OP_DMABUF_GET || !law->caller->alone);
+	/* Here the descriptor is the result. */
+	return law->cmd == IOMMU_TEST_CMD && (law->command->op == IOMMU_TEST_OP_DMABUF_GET || !law->caller->alone);
 }
 
 /* These refuse what is too long, or the second domain of a PASID, as if memory ran out. */

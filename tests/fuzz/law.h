@@ -19,6 +19,7 @@ struct law {
 	bool owned, made;
 	uint32_t size;
 	size_t readable;
+	bool rest_is_zero;          /* of a longer structure, as far as can be seen */
 	uint64_t array, array_size; /* what may be written elsewhere */
 	bool anywhere;              /* everything may */
 };
