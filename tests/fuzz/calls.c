@@ -441,16 +441,22 @@ static void call_look(struct caller *caller, const struct record *r)
 		fuzz_fail("close of an access");
 }
 
+#define OP_LATER 206U
+
 void call(struct caller *caller, const struct record *r)
 {
+	const size_t commands_kept = commands_count - COMMANDS_LATER;
+
 	if (r->op < 84)
 		call_command(caller, &commands[r->op % COMMANDS_COMMON], r);
 	else if (r->op < 144)
-		call_command(caller, &commands[COMMANDS_COMMON + r->op % (commands_count - COMMANDS_COMMON)], r);
+		call_command(caller, &commands[COMMANDS_COMMON + r->op % (commands_kept - COMMANDS_COMMON)], r);
 	else if (r->op < 192)
 		call_command(caller, &test_ops[r->op % test_ops_count], r);
 	else if (r->op < 204)
 		call_number(caller, r);
+	else if (r->op >= OP_LATER && r->op < OP_LATER + COMMANDS_LATER)
+		call_command(caller, &commands[commands_kept + r->op - OP_LATER], r);
 	else if (r->op < 216)
 		call_open(caller, r);
 	else if (r->op < 224)

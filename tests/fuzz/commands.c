@@ -30,6 +30,14 @@
 	.min = sizeof(struct structure)
 #define VALUE(command) .name = #command, .cmd = VFIO_##command, .style = COMMAND_VALUE
 
+/* struct vfio_iommu_type1_bind, and struct vfio_iommu_type1_bind_process in its place. */
+struct bind_process {
+	uint32_t argsz, mode, flags, pasid;
+	int32_t pid;
+};
+
+#define BOND .member = {M(SMALL, bind_process, mode), M(FLAGS, bind_process, flags), M(SMALL, bind_process, pid)}
+
 const struct command commands[] = {
 	{SIZED(IOAS_ALLOC, iommu_ioas_alloc, out_ioas_id), ANSWERS(iommu_ioas_alloc),
 	 .member = {M(RESERVED, iommu_ioas_alloc, flags)}, .made = {MADE(IOAS, iommu_ioas_alloc, out_ioas_id)}},
@@ -128,6 +136,9 @@ const struct command commands[] = {
 		    M(LENGTH, vfio_iommu_type1_dma_unmap, size)}},
 	{ARGSZ(IOMMU_DIRTY_PAGES, vfio_iommu_type1_dirty_bitmap),
 	 .member = {M(FLAGS, vfio_iommu_type1_dirty_bitmap, flags)}},
+
+	{ARGSZ(IOMMU_BIND, bind_process), BOND},
+	{ARGSZ(IOMMU_UNBIND, bind_process), BOND},
 };
 
 const size_t commands_count = sizeof(commands) / sizeof(commands[0]);

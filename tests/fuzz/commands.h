@@ -84,6 +84,9 @@ extern const size_t test_ops_count;
 /* So many of the first are those of which programs make most use. */
 #define COMMANDS_COMMON 12U
 
+/* So many of the last came when there were inputs already, whose meaning depends on how many the others are. */
+#define COMMANDS_LATER 2U
+
 bool command_exists(uint32_t cmd);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
-#include "abi/vfio.h"
 #include "fuzz.h"
 
 #include <errno.h>
@@ -133,8 +132,6 @@ static int expected(const struct law *law)
 		return -EBADF;
 	if (law->made)
 		return -ENOTTY;
-	if (law->cmd == VFIO_IOMMU_BIND || law->cmd == VFIO_IOMMU_UNBIND)
-		return 0;
 	if (nr >= (law->caller->world->selftest ? WITH_TEST : WITHOUT_TEST))
 		return command && command->style != COMMAND_SIZED ? 0 : -ENOTTY;
 	if (law->readable < sizeof(law->size))
