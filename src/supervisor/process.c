@@ -261,12 +261,45 @@ static bool has_ended(int pidfd)
 	return poll(&end, 1, 0) != 0;
 }
 
+/* Under the lock. The number may have been another process's just before. */
+static struct process *find_alive(struct supervisor *s, pid_t pid)
+{
+	struct process *p = process_find(s->processes, pid);
+
+	if (!p || !has_ended(p->pidfd))
+		return p;
+	process_forget(s, p);
+	return NULL;
+}
+
+/* What a process had when it was asked last, if it has other memory now; with a reference. Others may live in it still,
+ * so that it is not gone. NULL: none. Takes the lock. */
+static struct remote_mm *find_left(struct supervisor *s, pid_t pid)
+{
+	struct remote_mm *mm = NULL;
+	struct process *p;
+
+	supervisor_lock(s);
+	p = find_alive(s, pid);
+	if (p && remote_mm_opened(p->mm)) {
+		mm = p->mm;
+		mm_get(remote_mm_base(mm));
+	}
+	supervisor_unlock(s);
+	if (mm && remote_mm_is_still(mm, pid)) {
+		mm_put(remote_mm_base(mm));
+		mm = NULL;
+	}
+	return mm;
+}
+
 /* With the lock. A program that is not ours executes another one without being told of: its end is looked for. */
-static int open_mm(struct supervisor *s, struct process *p, struct remote_view *view, int alive)
+static int open_mm(struct supervisor *s, struct process *p, struct remote_view *view, const struct remote_mm *left,
+		   int alive)
 {
 	struct remote_mm *mm = p->mm;
 
-	if (remote_mm_opened(mm) && remote_mm_gone(mm)) {
+	if (mm == left || (remote_mm_opened(mm) && remote_mm_gone(mm))) {
 		mm = remote_mm_new(s, p->pid);
 		if (!mm)
 			return -ENOMEM;
@@ -296,25 +329,25 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 
 int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
 {
+	struct remote_mm *left = find_left(s, pid);
 	struct remote_view view;
 	struct process *p;
 	int err;
 
 	remote_view_open(&view, pid, pid);
 	supervisor_lock(s);
-	p = process_find(s->processes, pid);
-	/* The number may have been another process's just before. */
-	if (p && has_ended(p->pidfd))
-		process_forget(s, p);
+	(void)find_alive(s, pid);
 	err = process_of(s, pid, &p);
 	if (!err)
-		err = open_mm(s, p, &view, alive);
+		err = open_mm(s, p, &view, left, alive);
 	if (err == -EMFILE || err == -ENOSPC)
 		err = -ENFILE;
 	if (!err)
 		*mm = mm_get(remote_mm_base(p->mm));
 	supervisor_unlock(s);
 	remote_view_close(&view);
+	if (left)
+		mm_put(remote_mm_base(left));
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -230,6 +231,67 @@ static void outlived_by_its_memory(struct test *t)
 	SAME(t, work(0, (uint32_t)bind_pid(0), 1), DMAX_SUCCESS);
 }
 
+/* Stops before the first instruction of the program. */
+static int become_cat(void *context)
+{
+	const struct other *o = context;
+
+	hear(o->go);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		syscall(SYS_exit_group, 77);
+	dup2(o->go, STDIN_FILENO);
+	dup2(o->done, STDOUT_FILENO);
+	execlp("cat", "cat", (char *)NULL);
+	syscall(SYS_exit_group, 127);
+	return 0;
+}
+
+/* The process that was bound executes another program, and its address space goes on in another one. */
+static void left_to_another(struct test *t)
+{
+	static _Alignas(16) char stack[STACK];
+	struct other o;
+	int go[2];
+	int done[2];
+	pid_t child;
+	int status = 0;
+	long theirs;
+
+	SAME(t, ERR(pipe2(go, O_CLOEXEC)), 0);
+	SAME(t, ERR(pipe2(done, O_CLOEXEC)), 0);
+	if (!begin(t))
+		return;
+	o = (struct other){.t = t, .go = go[0], .done = done[1]};
+	child = clone(become_cat, stack + STACK, CLONE_VM | SIGCHLD, &o);
+	close(go[0]);
+	close(done[1]);
+	CHECK(t, child > 0);
+	o.pasid = bind_pid(child);
+	CHECK(t, o.pasid > 0);
+	SAME(t, bind_pid(0), o.pasid);
+	tell(go[1]);
+	SAME(t, waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		test_skip(t, "no process can be traced here");
+		return;
+	}
+	CHECK(t, WIFSTOPPED(status));
+	theirs = bind_pid(child);
+	CHECK(t, theirs > 0 && theirs != o.pasid);
+	SAME(t, ERR(ptrace(PTRACE_DETACH, child, NULL, NULL)), 0);
+	tell(go[1]); /* by the program */
+	CHECK(t, hear(done[0]));
+	SAME(t, bind_pid(child), theirs);
+	SAME(t, work(0, (uint32_t)theirs, 1), -EIO);
+	SAME(t, bind_pid(0), o.pasid);
+	SAME(t, work(0, (uint32_t)o.pasid, 2), DMAX_SUCCESS);
+	SAME(t, unbind_pid(child), 0);
+	SAME(t, work(0, (uint32_t)o.pasid, 3), DMAX_SUCCESS);
+	close(go[1]);
+	SAME(t, wait_for(child), 0);
+	SAME(t, work(0, (uint32_t)o.pasid, 4), DMAX_SUCCESS);
+}
+
 static void *go_on_alone(void *arg)
 {
 	struct other *o = arg;
@@ -325,6 +387,7 @@ int main(int argc, char **argv)
 		{"many_processes", many_processes},
 		{"no_pasid_left", no_pasid_left},
 		{"outlived_by_its_memory", outlived_by_its_memory},
+		{"left_to_another", left_to_another},
 		{"first_thread_ends", first_thread_ends},
 		{"stopped_process", stopped_process},
 		{"bound_twice_and_ends", bound_twice_and_ends},
