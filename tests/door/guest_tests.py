@@ -5,9 +5,11 @@ import glob
 import hashlib
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -248,6 +250,31 @@ class Guest:
         same(len([line for line in said if line.startswith("SUM ")]), 8, f"{label}: files")
 
 
+def boot_sector(begin, count):
+    """Has the firmware read sectors of the disk, writes the text in them to the serial port, and switches the machine off."""
+    code = bytes.fromhex("31c0 8ed8 b442 be287c cd13 720e be007e baf803 ac 84c0 7403 ee ebf8 ba0406 b80020 ef f4 ebfd")
+    packet = struct.pack("<BxHHHQ", 16, count, 0x7e00, 0, begin)
+    return (code.ljust(0x28, b"\0") + packet).ljust(510, b"\0") + b"\x55\xaa"
+
+
+def boot_by_firmware(g, label, iommufd=False):
+    """The firmware finds the disk and boots from it."""
+    text = random.randbytes(8000).hex().encode()
+    with open(g.image, "wb") as f:
+        f.write(boot_sector(12345, len(text) // 512 + 1))
+        f.seek(12345 * 512)
+        f.write(text)
+        f.truncate(16 << 20)
+    objects = ["-object", "iommufd,id=iommufd0"] if iommufd else []
+    argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", str(MEMORY), "-machine",
+            "q35,accel=tcg", *objects, "-device", "vfio-pci,host=0000:01:00.0,bootindex=0" + (",iommufd=iommufd0" if iommufd else "")]
+    status, out, err = g.door.run(*argv, options=["--memlock=off", f"--device=nvme,image={g.image}"])
+    same(status, 0, f"{label}: exit status of QEMU, which says {err[-1000:]}")
+    check(out.strip().encode() == text, f"{label}: it says {out[:200]!r}, not {text[:100]}")
+    os.unlink(g.image)
+    print(f"    ok {label}: the firmware boots from the disk", flush=True)
+
+
 def boot_with_huge_pages(g, label, **kw):
     free = re.search(r"HugePages_Free:\s*(\d+)(?s:.*)Hugepagesize:\s*(\d+) kB", read_text("/proc/meminfo"))
     if free and int(free[1]) * int(free[2]) >= MEMORY << 10:
@@ -259,6 +286,7 @@ def boot_with_huge_pages(g, label, **kw):
 def guest(door):
     """a Linux guest verifies patterns on the disk and makes a file system; resets, unplugging, memory of several kinds"""
     with Guest(door) as g:
+        boot_by_firmware(g, "legacy")
         g.boot("unplugged and plugged", unplug=True)
         g.boot("memory that is exchanged, resets", options=["--pin=share"], append="reset=1")
         g.boot("a pin, memory of a memfd", "-object", MEMFD, "-machine", "memory-backend=memory", append="pci=nomsi")
@@ -270,6 +298,7 @@ def guest_iommufd(door):
     with Guest(door) as g:
         if not g.has_iommufd:
             raise Skipped(f"{g.version} has no iommufd (qemu-system-x86 of the distribution's backports has)")
+        boot_by_firmware(g, "iommufd", iommufd=True)
         g.boot("unplugged and plugged", iommufd=True, unplug=True)
         g.boot("a pin, memory of a memfd, resets", "-object", MEMFD, "-machine", "memory-backend=memory",
                append="pci=nomsi reset=1", iommufd=True)
