@@ -14,16 +14,20 @@ import subprocess
 import threading
 import time
 
-from harness import HANG, Skipped, await_that, check, read_text, same
+from harness import HANG, Server, Skipped, await_that, check, read_text, same
 
-# What the guest does, as the kernel's command line says: it verifies patterns on the disk, for $verify seconds, and meanwhile
-# resets the controller and the function, for $reset; then it makes a file system, and in it files, which it reads back from the
-# disk; for $unplug, between that, the disk goes away and comes back. The last that it does is to discard some blocks.
-INIT = r"""#!/bin/busybox sh
+PRELUDE = r"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
+complaints() { dmesg | grep -iE 'nvme.*(timeout|abort|error)|nobody cared|I/O error'; }
+"""
+
+# What a guest does that is alone, as the kernel's command line says: it verifies patterns on the disk, for $verify seconds, and
+# meanwhile resets the controller and the function, for $reset; then it makes a file system, and in it files, which it reads back
+# from the disk; for $unplug, between that, the disk goes away and comes back. The last that it does is to discard some blocks.
+ALONE = PRELUDE + r"""
 if [ -n "$hello" ]; then echo HELLO; poweroff -f; fi
 await_disk() { for i in $(seq 300); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done; }
 interrupts() { awk '/nvme/ { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i } END { print "INTERRUPTS " n + 0 }' /proc/interrupts; }
@@ -65,7 +69,79 @@ sync
 /sbin/fstrim /mnt
 cd /
 umount /mnt
-dmesg | grep -iE 'nvme.*(timeout|abort|error)|nobody cared|I/O error'
+complaints
+echo DONE
+poweroff -f
+"""
+
+# What one does that has neighbours, by its $role. The first and the second guest verify patterns on their disks and make a file
+# system with files; the second one gets the first's disk too, reads the files, and then writes to both until it is killed, as
+# $role again does: patterns to the second disk, and to the first files of which some are kept. The third looks for all of that.
+AMONG = PRELUDE + r"""
+disk() { # with that serial number
+	for found in /sys/block/nvme*; do
+		[ -e "$found" ] && read -r serial <"$found/device/serial" && [ "$serial" = "$1" ] && echo "/dev/${found##*/}"
+	done
+}
+await() {
+	for i in $(seq 600); do [ -b "$(disk "$1")" ] && return; sleep 0.1; done
+	echo "FAILED: no disk $1"
+	poweroff -f
+}
+enter() { mount -t ext4 "$(disk first)" /mnt && cd /mnt || poweroff -f; }
+fill() {
+	await $1
+	/bin/verify_disk "$(disk $1)" $verify 64
+	/sbin/mke2fs -q -t ext4 "$(disk $1)" && mount -t ext4 "$(disk $1)" /mnt && cd /mnt || poweroff -f
+	for i in 1 2 3 4; do dd if=/dev/urandom of=file$i bs=64k count=32 2>/dev/null & done
+	wait
+	sha256sum file* >sums
+	cd /
+	umount /mnt
+}
+first() {
+	fill first
+	echo UNPLUG
+	for i in $(seq 600); do [ -n "$(disk first)" ] || break; sleep 0.1; done
+	[ -n "$(disk first)" ] || echo GONE
+}
+second() {
+	fill second
+	echo READY
+	await first
+	enter
+	echo "HANDED $(sha256sum -c sums | grep -c OK)"
+	write_on
+}
+again() {
+	await first
+	await second
+	enter
+	rm -f kept*
+	write_on
+}
+write_on() {
+	/bin/verify_disk "$(disk second)" write 64 &
+	for n in 1 2 3 4; do
+		while dd if=/dev/urandom of=other$n bs=64k count=16 conv=fsync 2>/dev/null; do :; done &
+	done
+	for n in $(seq 16); do
+		dd if=/dev/urandom of=kept$n bs=64k count=8 conv=fsync 2>/dev/null
+		echo "KEPT $(sha256sum kept$n)"
+	done
+	wait
+}
+third() {
+	await first
+	await second
+	/bin/verify_disk "$(disk second)" check 64 $synced
+	enter
+	sha256sum kept* | sed 's/^/SUM /'
+	cd /
+	umount /mnt
+}
+$role
+complaints
 echo DONE
 poweroff -f
 """
@@ -83,13 +159,13 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", out)
 
 
-def make_initramfs(door, path):
+def make_initramfs(door, path, script):
     busybox = shutil.which("busybox")
     if not busybox or libraries(busybox):
         raise Skipped("no static busybox (package busybox-static)")
     if not os.path.exists(door.program("verify_disk")):
         raise Skipped("no static libc, with which the guest's own programs are linked")
-    files = {"init": INIT.encode(), "bin/busybox": pathlib.Path(busybox).read_bytes(),
+    files = {"init": script.encode(), "bin/busybox": pathlib.Path(busybox).read_bytes(),
              "bin/verify_disk": pathlib.Path(door.program("verify_disk")).read_bytes()}
     for tool in ("mke2fs", "fstrim"):
         program = shutil.which(tool, path="/sbin:/usr/sbin:/bin:/usr/bin")
@@ -130,6 +206,31 @@ def check_image(door, image, sums):
             same(hashlib.sha256(data).hexdigest(), digest, f"{name} in the image")
 
 
+def monitor_says(monitor, command, answers=2):
+    """What a QEMU answers, at the socket of its monitor."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(monitor)
+        s.sendall(f"{command}\n".encode())
+        s.settimeout(HANG)
+        heard = b""
+        while heard.count(b"(qemu)") < answers:
+            more = s.recv(4096)
+            check(more, f"QEMU's monitor ends: {heard}")
+            heard += more
+    return heard.decode(errors="replace")
+
+
+def plug(monitor, device):
+    """Adds it. The one before goes when the guest has ejected it, which is after the guest has let go of it."""
+    answer = []
+
+    def is_added():
+        answer[:] = [monitor_says(monitor, f"device_add {device}")]
+        return "Error" not in answer[0]
+
+    await_that(is_added, lambda: f"device_add: {answer[0]}")
+
+
 def of_sanitizer(program):
     return any(name in pathlib.Path(program).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
 
@@ -141,12 +242,13 @@ def is_thorough(door):
 
 MEMORY = 256  # MiB, of the guest
 MEMFD = f"memory-backend-memfd,id=memory,size={MEMORY}M"
+COMPLAINTS = "WRONG|FAILED|timeout|abort|nobody cared|I/O error"
 
 
 class Guest:
     """What the guests of a test have in common."""
 
-    def __init__(self, door):
+    def __init__(self, door, script=ALONE):
         if of_sanitizer(door.iommuse):
             raise Skipped("iommuse is built with a sanitizer, and a guest would take too long")
         for tool, package in (("qemu-system-x86_64", "qemu-system-x86"), ("fsck.ext4", "e2fsprogs"), ("debugfs", "e2fsprogs")):
@@ -157,13 +259,13 @@ class Guest:
         if not self.kernel:
             raise Skipped("no kernel for a guest (scripts/guest-kernel gets one)")
         self.image, self.monitor = f"{door.tmp}/image", f"{door.tmp}/monitor"
-        make_initramfs(door, self.initramfs)
+        make_initramfs(door, self.initramfs, script)
         self.version = self.ask("-version").split("\n")[0]
         self.has_iommufd = re.search(r"\biommufd\b", self.ask("-object", "help"))
         print(f"    {self.version}")
 
-    def argv(self, accel):
-        return ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", str(MEMORY),
+    def argv(self, accel, memory=MEMORY):
+        return ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", str(memory),
                 "-smp", "2", "-machine", f"q35,accel={accel}", "-kernel", self.kernel, "-initrd", self.initramfs]
 
     def ask(self, *argv):
@@ -180,29 +282,6 @@ class Guest:
         if kind is None:
             self.door.expect_nothing_left(self.before)
 
-    def command(self, command, answers=2):
-        """What the monitor of the QEMU that runs answers."""
-        with socket.socket(socket.AF_UNIX) as s:
-            s.connect(self.monitor)
-            s.sendall(f"{command}\n".encode())
-            s.settimeout(HANG)
-            heard = b""
-            while heard.count(b"(qemu)") < answers:
-                more = s.recv(4096)
-                check(more, f"QEMU's monitor ends: {heard}")
-                heard += more
-        return heard.decode(errors="replace")
-
-    def plug(self, device):
-        """Adds it. The one before goes when the guest has ejected it, which is after the guest has let go of it."""
-        answer = []
-
-        def is_added():
-            answer[:] = [self.command(f"device_add {device}")]
-            return "Error" not in answer[0]
-
-        await_that(is_added, lambda: f"device_add: {answer[0]}")
-
     def lines(self, p, seconds):
         """What the guest says, until QEMU ends, or is ended."""
         late = []
@@ -218,10 +297,10 @@ class Guest:
     def boot(self, label, *qemu, accel="tcg", options=(), append="", verify=None, iommufd=False, unplug=False):
         start = time.monotonic()
         verify = verify or (60 if self.door.long else 3)
-        plug = "vfio-pci,host=0000:01:00.0,id=disk,bus=root1" + (",iommufd=iommufd0" if iommufd else "")
+        device = "vfio-pci,host=0000:01:00.0,id=disk,bus=root1" + (",iommufd=iommufd0" if iommufd else "")
         objects = ["-object", "iommufd,id=iommufd0"] if iommufd else []
         argv = [*self.argv(accel), "-monitor", f"unix:{self.monitor},server=on,wait=off", *objects, *qemu,
-                "-device", "pcie-root-port,id=root1", "-device", plug,
+                "-device", "pcie-root-port,id=root1", "-device", device,
                 "-append", f"console=ttyS0 quiet panic=-1 verify={verify} {append} {'unplug=1' if unplug else ''}"]
         said = []
         with open(f"{self.door.tmp}/stderr", "w+") as stderr:
@@ -230,9 +309,9 @@ class Guest:
             for line in self.lines(p, 2 * HANG + verify):
                 said.append(line)
                 if line == "UNPLUG":
-                    self.command("device_del disk")
+                    monitor_says(self.monitor, "device_del disk")
                 elif line == "PLUG":
-                    self.plug(plug)
+                    plug(self.monitor, device)
             p.stdout.close()
             status = p.wait()
             stderr.seek(0)
@@ -253,7 +332,7 @@ class Guest:
     @staticmethod
     def look(label, said, least):
         """least: how many interrupts more there are at least; 0: any, as the guest's count begins again at a reset."""
-        wrong = [line for line in said if re.search("WRONG|FAILED|timeout|abort|nobody cared|I/O error", line)]
+        wrong = [line for line in said if re.search(COMPLAINTS, line)]
         check(not wrong, f"{label}: {wrong}")
         check(any(line.startswith("VERIFIED ") for line in said), f"{label}: nothing is verified: {said}")
         counts = [int(line.split()[1]) for line in said if line.startswith("INTERRUPTS ")]
@@ -352,9 +431,9 @@ def start_by_kvm(g, label, *qemu):
                          options=["--memlock=off", f"--device=nvme,image={g.image},size=64M"], stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=stderr)
         await_that(lambda: p.poll() is not None or os.path.exists(g.monitor), "no monitor")
-        tree = g.command("info qtree") if p.poll() is None else ""
+        tree = monitor_says(g.monitor, "info qtree") if p.poll() is None else ""
         if tree:
-            g.command("quit", answers=1)
+            monitor_says(g.monitor, "quit", answers=1)
         status = p.wait(HANG)
         stderr.seek(0)
         err = "".join(line for line in stderr if "doesn't support requested feature" not in line)
@@ -383,3 +462,101 @@ def guest_kvm(door):
                    append="pci=nomsi reset=1")
             g.boot(f"{way}, KVM, memory of a memfd", "-object", MEMFD, "-machine", "memory-backend=memory", accel="kvm",
                    iommufd=iommufd)
+
+
+FIRST, SECOND = "0000:01:00.0", "0000:02:00.0"
+SMALL = 192  # MiB, of a guest that has neighbours
+
+
+class Neighbour:
+    """A guest below a server. devices: (PCI address, by iommufd), each at a port of its own, of two."""
+
+    def __init__(self, g, server, role, devices, append=""):
+        self.server, self.role, self.said = server, role, []
+        self.monitor = f"{g.monitor}-{role}"
+        argv = [*g.argv("tcg", SMALL), "-monitor", f"unix:{self.monitor},server=on,wait=off"]
+        if g.has_iommufd:
+            argv += ["-object", "iommufd,id=iommufd0"]
+        for n in range(2):
+            argv += ["-device", f"pcie-root-port,id=port{n},chassis={n + 1}"]
+        for n, device in enumerate(devices):
+            argv += ["-device", self.device(n, *device)]
+        argv += ["-append", f"console=ttyS0 quiet panic=-1 role={role} verify={60 if g.door.long else 3} {append}"]
+        server.ask("start", name=role, argv=argv)
+
+    @staticmethod
+    def device(n, address, iommufd):
+        return f"vfio-pci,host={address},id=disk{n},bus=port{n}" + (",iommufd=iommufd0" if iommufd else "")
+
+    def note(self, line):
+        self.said.append(line.strip())
+        check(not re.search(COMPLAINTS, line), f"the {self.role} guest says {self.said[-40:]}")
+
+    def hear(self, word):
+        """Its next line that begins so."""
+        while True:
+            line = self.server.ask("line", name=self.role)
+            check(line, f"the {self.role} guest ends before {word}: {self.said[-40:]}")
+            self.note(line)
+            if line.startswith(word):
+                return line.strip()
+
+    def of(self, word):
+        return [line[len(word):].strip() for line in self.said if line.startswith(word)]
+
+    def end(self, wanted=0):
+        status, out = self.server.ask("wait", name=self.role)
+        for line in out[:out.rfind("\n") + 1].splitlines():  # the last may be half a line
+            self.note(line)
+        same(status, wanted, f"exit status of QEMU for the {self.role} guest, which says {self.said[-40:]}")
+        check(wanted or "DONE" in self.said, f"the {self.role} guest says {self.said[-40:]}")
+
+    def kill_amid_writes(self):
+        """What was on disk by then: how often the second one was written, and of the first one the files."""
+        while len(self.of("KEPT ")) < 3 or len(self.of("SYNCED ")) < 3:
+            self.hear("")
+        time.sleep(random.random() * 0.3)
+        self.server.ask("kill", name=self.role)
+        self.end(wanted=-9)
+        return int(self.of("SYNCED ")[-1]), [line.split() for line in self.of("KEPT ")]
+
+
+def look_after_kill(g, server, devices, synced, kept):
+    third = Neighbour(g, server, "third", devices, append=f"synced={synced}")
+    third.end()
+    sums = {name: digest for digest, name in (line.split() for line in third.of("SUM "))}
+    same({name: sums.get(name) for _, name in kept}, {name: digest for digest, name in kept}, "files that were kept")
+    check(third.of("VERIFIED"), f"the third guest says {third.said}")
+    print(f"    ok QEMU is killed: patterns were synced {synced} times and {len(kept)} files, and all of that is there", flush=True)
+
+
+def guests(door):
+    """two guests under one iommuse, each with a disk; a disk goes from one to the other; QEMU is killed while its guest writes"""
+    with Guest(door, AMONG) as g:
+        images = [f"{door.tmp}/{name}" for name in ("first", "second")]
+        options = ["--memlock=off", f"--device=nvme,image={images[0]},size=64M,serial=first",
+                   f"--device=nvme,image={images[1]},size=64M,block=4096,serial=second"]
+        with Server(door, options=options) as server:
+            second = Neighbour(g, server, "second", [(SECOND, g.has_iommufd)])
+            first = Neighbour(g, server, "first", [(FIRST, False)])
+            first.hear("UNPLUG")
+            second.hear("READY")
+            print(f"    ok two guests: {first.of('VERIFIED')} and {second.of('VERIFIED')}", flush=True)
+            answer = monitor_says(second.monitor, "device_add " + second.device(1, FIRST, g.has_iommufd))
+            check("busy" in answer, f"a disk that another guest has: {answer}")
+            monitor_says(first.monitor, "device_del disk0")
+            first.hear("GONE")
+            plug(second.monitor, second.device(1, FIRST, g.has_iommufd))
+            first.end()
+            same(second.hear("HANDED"), "HANDED 4", "files on a disk that was another guest's")
+            print("    ok a disk goes from one guest to the other", flush=True)
+            synced, kept = second.kill_amid_writes()
+            both = [(FIRST, False), (SECOND, g.has_iommufd)]
+            look_after_kill(g, server, both, synced, kept)
+            for _ in range(int(door.rounds(0, 10))):
+                synced, kept = Neighbour(g, server, "again", both).kill_amid_writes()
+                look_after_kill(g, server, both, synced, kept)
+            server.expect_no_leak("guests")
+        check_image(door, images[0], kept)
+        for path in images:
+            os.unlink(path)

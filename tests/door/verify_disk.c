@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * verify_disk DEVICE SECONDS DEPTH [SEED]: writes patterns to a disk and verifies what it reads, DEPTH requests at
- * once, for SECONDS after it has written all of it once; then reads all of it. Each block says where it belongs and how
- * often it was written, and ends with a checksum, so that a block of another place, an old one and a torn one are told
- * apart. Exit status: 0 and a line "VERIFIED ...", or 1 and lines "WRONG ...".
+ * once, for SECONDS after it has written all of it once; then reads all of it.
+ * verify_disk DEVICE write DEPTH: writes all of it again and again, and says "SYNCED N" when the Nth time is on disk.
+ * verify_disk DEVICE check DEPTH N: reads all of it, and expects no block of before the Nth time.
+ *
+ * Each block says where it belongs and how often it was written, and ends with a checksum, so that a block of another
+ * place, an old one and a torn one are told apart. Exit status: 0 and a line "VERIFIED ...", or 1 and lines that begin
+ * with "WRONG".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +33,7 @@ enum {
 	DEPTH_MAX = 256,
 	SECTOR = 512,
 	WRONG_MAX = 20,
+	WRITTEN_BEFORE = 1 << 24, /* how often at most a block was written before it is written again and again */
 };
 
 struct request {
@@ -43,6 +48,7 @@ struct disk {
 	uint32_t blocks;
 	uint64_t *generation; /* of each block: how often it was written */
 	bool *busy;           /* a request is at it */
+	bool later;           /* a block may have been written more often than that */
 	uint64_t random;
 	uint64_t reads, writes, flushes, bytes, wrong;
 	struct request requests[DEPTH_MAX];
@@ -87,15 +93,12 @@ static void verify(struct disk *disk, const uint64_t *word, uint64_t block)
 	const uint64_t generation = disk->generation[block];
 	uint64_t expected[WORDS];
 
-	fill(expected, block, generation);
-	if (!memcmp(word, expected, BLOCK))
-		return;
 	fill(expected, word[0], word[1]);
 	if (memcmp(word, expected, BLOCK))
 		wrong(disk, "torn, or none of ours", block, word[0], word[1]);
 	else if (word[0] != block)
 		wrong(disk, "another block", block, word[0], word[1]);
-	else
+	else if (disk->later ? word[1] < generation : word[1] != generation)
 		wrong(disk, "another generation", block, word[1], generation);
 }
 
@@ -264,15 +267,67 @@ static int prepare(struct disk *disk, const char *path)
 	return syscall(SYS_io_setup, disk->depth, &disk->aio) ? -1 : 0;
 }
 
+static int write_again_and_again(struct disk *disk)
+{
+	for (uint32_t i = 0; i < disk->blocks; i++)
+		disk->generation[i] = WRITTEN_BEFORE;
+	for (uint64_t n = 1; !disk->wrong; n++) {
+		next_block = 0;
+		run(disk, write_next);
+		if (fdatasync(disk->fd))
+			wrong(disk, "an error of fdatasync", 0, (uint64_t)errno, n);
+		else
+			printf("SYNCED %" PRIu64 "\n", n);
+		fflush(stdout);
+	}
+	return 1;
+}
+
+static int conclude(const struct disk *disk, double start)
+{
+	if (disk->wrong) {
+		printf("WRONG %" PRIu64 " in all\n", disk->wrong);
+		return 1;
+	}
+	printf("VERIFIED %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " flushes, %" PRIu64
+	       " MiB in %.1f s, %u at once\n",
+	       disk->reads, disk->writes, disk->flushes, disk->bytes >> 20, now() - start, disk->in_flight_most);
+	return 0;
+}
+
+static int check(struct disk *disk, uint64_t n)
+{
+	const double start = now();
+
+	disk->later = true;
+	for (uint32_t i = 0; i < disk->blocks; i++)
+		disk->generation[i] = WRITTEN_BEFORE + n;
+	run(disk, read_next);
+	return conclude(disk, start);
+}
+
+static int write_and_verify(struct disk *disk, double seconds)
+{
+	const double start = now();
+
+	run(disk, write_next);
+	until = now() + seconds;
+	run(disk, random_next);
+	next_block = 0;
+	run(disk, read_next);
+	return conclude(disk, start);
+}
+
 int main(int argc, char **argv)
 {
 	static struct disk disk;
-	double start;
+	const char *what = argc > 3 ? argv[2] : "";
+	const bool checks = !strcmp(what, "check");
 
 	disk.depth = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 0;
-	disk.random = argc > 4 ? strtoull(argv[4], NULL, 0) : (uint64_t)time(NULL);
-	if (!disk.depth || disk.depth > DEPTH_MAX) {
-		fprintf(stderr, "usage: verify_disk DEVICE SECONDS DEPTH [SEED]\n");
+	disk.random = argc > 4 && !checks ? strtoull(argv[4], NULL, 0) : (uint64_t)time(NULL);
+	if (!disk.depth || disk.depth > DEPTH_MAX || (checks && argc < 5)) {
+		fprintf(stderr, "usage: verify_disk DEVICE SECONDS|write DEPTH [SEED] | DEVICE check DEPTH N\n");
 		return 2;
 	}
 	printf("SEED %" PRIu64 "\n", disk.random);
@@ -280,18 +335,9 @@ int main(int argc, char **argv)
 		printf("WRONG %s: %s\n", argv[1], strerror(errno));
 		return 1;
 	}
-	start = now();
-	run(&disk, write_next);
-	until = now() + strtod(argv[2], NULL);
-	run(&disk, random_next);
-	next_block = 0;
-	run(&disk, read_next);
-	if (disk.wrong) {
-		printf("WRONG %" PRIu64 " in all\n", disk.wrong);
-		return 1;
-	}
-	printf("VERIFIED %" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " flushes, %" PRIu64
-	       " MiB in %.1f s, %u at once\n",
-	       disk.reads, disk.writes, disk.flushes, disk.bytes >> 20, now() - start, disk.in_flight_most);
-	return 0;
+	if (!strcmp(what, "write"))
+		return write_again_and_again(&disk);
+	if (checks)
+		return check(&disk, strtoull(argv[4], NULL, 0));
+	return write_and_verify(&disk, strtod(what, NULL));
 }
