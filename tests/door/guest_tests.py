@@ -318,26 +318,28 @@ class Guest:
             err = stderr.read()
         os.unlink(f"{self.door.tmp}/stderr")
         check("DONE" in said, f"{label}: {status}: the guest says {said[-40:]}, and QEMU {err[-1000:]}")
-        self.look(label, said, 0 if "reset=" in append else 20 * verify)
+        more = self.look(label, said, 0 if "reset=" in append else 20 * verify)
         check(not unplug or "PLUG" in said, f"{label}: the disk is not unplugged: {said}")
         if "reset=" in append:
             resets = dict(line.split()[1:] for line in said if line.startswith("RESETS "))
             check({"CONTROLLER", "FUNCTION"} <= set(resets), f"{label}: resets {resets}")
-            label += f", {resets['CONTROLLER']} resets of the controller and {resets['FUNCTION']} of the function"
+            more = f"{resets['CONTROLLER']} resets of the controller and {resets['FUNCTION']} of the function"
         check_image(self.door, self.image, [line.split()[1:] for line in said if line.startswith("SUM ")])
         os.unlink(self.image)
-        print(f"    ok {label}, {time.monotonic() - start:.0f} s: {next(line for line in said if line.startswith('VERIFIED'))}",
-              flush=True)
+        verified = next(line for line in said if line.startswith("VERIFIED"))
+        print(f"    ok {label}, {time.monotonic() - start:.0f} s: {verified}, {more}", flush=True)
 
     @staticmethod
     def look(label, said, least):
-        """least: how many interrupts more there are at least; 0: any, as the guest's count begins again at a reset."""
+        """least: how many interrupts more there are at least; 0: any, as the guest's count begins again at a reset. Returns a text
+        that says how many."""
         wrong = [line for line in said if re.search(COMPLAINTS, line)]
         check(not wrong, f"{label}: {wrong}")
         check(any(line.startswith("VERIFIED ") for line in said), f"{label}: nothing is verified: {said}")
         counts = [int(line.split()[1]) for line in said if line.startswith("INTERRUPTS ")]
         check(len(counts) == 2 and (not least or counts[1] >= counts[0] + least), f"{label}: interrupts: {counts}")
         same(len([line for line in said if line.startswith("SUM ")]), 8, f"{label}: files")
+        return f"{counts[1] - counts[0]} interrupts"
 
 
 def boot_sector(begin, count):
