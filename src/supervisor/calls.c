@@ -122,6 +122,7 @@ void calls_settle(struct supervisor *s)
 
 	supervisor_lock(s);
 	processes_settle(s);
+	remote_mms_settle(s);
 	supervisor_drain(s);
 	closed = standins_take_closed(s);
 	supervisor_unlock(s);

@@ -22,8 +22,8 @@ call_handler call_ioctl, call_mmap, call_transfer, call_vector, call_exec, call_
 	call_credentials;                                                 /* calls_file.c */
 call_handler call_ftruncate, call_fallocate, call_truncate, call_madvise; /* cut.c */
 
-/* When this returns, what programs had open that were killed is closed, which calls of theirs may have held up. Before
- * a call that finds a group or a device busy. Without the lock. */
+/* When this returns, what programs had open that were killed is closed, which calls of theirs and devices that use
+ * their memory may have held up. Before a call that finds a group or a device busy. Without the lock. */
 void calls_settle(struct supervisor *s);
 
 /* Opens a node for the client and puts a descriptor into it. Returns the descriptor, or -errno. */

@@ -11,6 +11,9 @@
  * execve, which we are told of (but for those by 32-bit calls). So a read counts only if that is so afterwards. A write
  * is announced in writers before it looks at doubtful, which an execve sets before it waits for writers (exec.c); and a
  * pid is not used again at once. Where it is not so, or not known, what was opened serves.
+ *
+ * While the kernel copies for us it keeps the memory, which may outlive its process by that: then its mappings go when
+ * we are done, and with them the last of what the process had open. Who looks whether a device is open waits for that.
  */
 #include "supervisor/remote_mm.h"
 
@@ -43,6 +46,8 @@
 
 #include <linux/kcmp.h>
 
+#define SETTLE_MS 500
+
 struct remote_mm {
 	struct mm base;
 	struct supervisor *supervisor;
@@ -54,7 +59,8 @@ struct remote_mm {
 	_Atomic bool supervised; /* each execve of the process sets doubtful before it happens */
 	_Atomic bool doubtful;   /* its process may have other memory by now */
 	_Atomic unsigned writers;
-	struct share *share; /* --pin=share; else NULL */
+	_Atomic unsigned users; /* of us, for whom the kernel may keep the memory */
+	struct share *share;    /* --pin=share; else NULL */
 	struct mounts mounts;
 	_Atomic uint64_t limit; /* RLIMIT_MEMLOCK in pages, as last seen */
 
@@ -63,6 +69,7 @@ struct remote_mm {
 	_Atomic pid_t tid;              /* the thread that used it last in a call */
 	struct remote_mm *next, **link; /* in supervisor.ending or .unsure; link NULL: in none, else with a reference */
 	bool ending;                    /* in the first */
+	uint64_t awaited_until;         /* there, by who wants what it had open; 0: by nobody yet. ms */
 };
 
 static struct remote_mm *remote_of(struct mm *mm)
@@ -85,11 +92,28 @@ bool remote_mm_opened(const struct remote_mm *mm)
 	return mm->opened;
 }
 
+/* The kernel may keep the memory for us from use() to unuse(). */
+static void use(struct remote_mm *mm)
+{
+	atomic_fetch_add(&mm->users, 1);
+}
+
+static void unuse(struct remote_mm *mm)
+{
+	atomic_fetch_sub(&mm->users, 1);
+}
+
 int remote_mm_vma(struct mm *mm, uint64_t va, struct vma *vma)
 {
-	const int maps = remote_of(mm)->maps;
+	struct remote_mm *remote = remote_of(mm);
+	int rc;
 
-	return maps < 0 ? maps : vma_find(maps, va, vma, NULL, 0);
+	if (remote->maps < 0)
+		return remote->maps;
+	use(remote);
+	rc = vma_find(remote->maps, va, vma, NULL, 0);
+	unuse(remote);
+	return rc;
 }
 
 /*
@@ -124,31 +148,41 @@ static bool has_process(const struct remote_mm *mm)
 	return mm->pidfd >= 0 && poll(&exit, 1, 0) == 0;
 }
 
-/*
- * Asked for a client's address space, b, of which a thread waits in a call, or whose process was found by its number.
- * While the processes of both have what they had, the kernel knows.
- */
-static bool remote_same(struct mm *a, struct mm *b)
+/* Of two that may be the same. While the processes of both have what they had, the kernel knows. */
+static bool compare(const struct remote_mm *x, const struct remote_mm *y)
 {
-	const struct remote_mm *x = remote_of(a);
-	const struct remote_mm *y = remote_of(b);
 	const pid_t tid = atomic_load(&y->tid);
 	long different;
 
-	/* To ask may take as long as their processes like, so it is not asked of strangers. What one process has had
-	 * one after the other is not the same. */
-	if (a->pid == b->pid || !memory_ids_equal(&x->id, &y->id) || remote_mm_gone(x) || remote_mm_gone(y))
+	if (remote_mm_gone(x) || remote_mm_gone(y))
 		return false;
-	different = syscall(__NR_kcmp, a->pid, tid, KCMP_VM, 0, 0);
+	different = syscall(__NR_kcmp, x->base.pid, tid, KCMP_VM, 0, 0);
 	if (different < 0 && errno != ESRCH)
 		return false;
 	if (atomic_load(&y->doubtful) && remote_mm_is_still(y, tid) != 1)
 		return false;
 	if (!atomic_load(&x->doubtful))
 		return !different;
-	if (has_process(x) && remote_mm_is_still(x, a->pid) == 1)
+	if (has_process(x) && remote_mm_is_still(x, x->base.pid) == 1)
 		return !different;
 	return is_of(x, tid) == 1;
+}
+
+/* Asked for a client's address space, b, of which a thread waits in a call, or whose process was found by its number.
+ */
+static bool remote_same(struct mm *a, struct mm *b)
+{
+	struct remote_mm *x = remote_of(a);
+	bool same;
+
+	/* To ask may take as long as their processes like, so it is not asked of strangers. What one process has had
+	 * one after the other is not the same. */
+	if (a->pid == b->pid || !memory_ids_equal(&x->id, &remote_of(b)->id))
+		return false;
+	use(x);
+	same = compare(x, remote_of(b));
+	unuse(x);
+	return same;
 }
 
 static void leave_list(struct remote_mm *mm)
@@ -160,6 +194,7 @@ static void leave_list(struct remote_mm *mm)
 		mm->next->link = mm->link;
 	mm->link = NULL;
 	mm->ending = false;
+	mm->awaited_until = 0;
 	mm_put(&mm->base);
 }
 
@@ -204,7 +239,9 @@ static void announce(struct remote_mm *mm)
 		next = mm->next;
 		if (remote_mm_gone(mm)) {
 			mm_announce_gone(&mm->base);
-			leave_list(mm);
+			/* Who was its last user may still be at work on its end. */
+			if (!atomic_load(&mm->users))
+				leave_list(mm);
 		}
 	}
 }
@@ -229,6 +266,35 @@ void remote_mms_announce(struct supervisor *s)
 		return;
 	s->unsure_due = now + REMOTE_MM_TEST_MS;
 	announce(s->unsure);
+}
+
+static bool is_to_be_awaited(struct remote_mm *mm)
+{
+	uint64_t now;
+
+	if (!atomic_load(&mm->users))
+		return false;
+	now = now_ms();
+	if (!mm->awaited_until)
+		mm->awaited_until = now + SETTLE_MS;
+	return now < mm->awaited_until;
+}
+
+void remote_mms_settle(struct supervisor *s)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+	struct remote_mm *mm = s->ending;
+
+	while (mm) {
+		if (!is_to_be_awaited(mm)) {
+			mm = mm->next;
+			continue;
+		}
+		supervisor_unlock(s);
+		nanosleep(&pause, NULL);
+		supervisor_lock(s);
+		mm = s->ending;
+	}
 }
 
 /* The process itself is asked to read: what it cannot, nobody pins. A process that has the number by now does no harm.
@@ -322,18 +388,33 @@ static int remote_pin(struct mm *mm, struct memory_query *query, uaddr_t va, uin
 		.hold = remote_hold,
 	};
 
-	int rc = source.maps < 0 ? source.maps : pin_from(&source, query, va.va, length, write, run);
+	int rc = source.maps;
 
+	if (rc < 0)
+		return rc;
+	use(remote);
+	rc = pin_from(&source, query, va.va, length, write, run);
 	if (!rc && remote->share && !run->hold)
 		rc = want_shared(remote, va.va, run->length);
+	unuse(remote);
 	return rc;
+}
+
+static size_t read_opened(const struct remote_mm *mm, void *dst, uaddr_t src, size_t n)
+{
+	ssize_t got = pread(mm->mem, dst, n, (off_t)src.va);
+
+	return got < 0 ? 0 : (size_t)got;
 }
 
 static size_t remote_mm_read(struct mm *mm, void *dst, uaddr_t src, size_t n)
 {
-	ssize_t got = pread(remote_of(mm)->mem, dst, n, (off_t)src.va);
+	struct remote_mm *remote = remote_of(mm);
 
-	return got < 0 ? 0 : (size_t)got;
+	use(remote);
+	n = read_opened(remote, dst, src, n);
+	unuse(remote);
+	return n;
 }
 
 /* How many of n bytes the process may access so itself: VMA_*. */
@@ -366,7 +447,9 @@ static size_t remote_mm_write(struct mm *mm, uaddr_t dst, const void *src, size_
 	struct remote_mm *remote = remote_of(mm);
 	bool entered = share_enter(remote->share, 0);
 
+	use(remote);
 	n = write_opened(remote, dst, src, n);
+	unuse(remote);
 	share_leave(remote->share, entered);
 	return n;
 }
@@ -385,25 +468,36 @@ static bool is_current(const struct remote_mm *mm)
 	return is_numbered(mm) && has_process(mm);
 }
 
+/* Returns -1 where the process's number cannot be used. */
+static ssize_t read_numbered(const struct remote_mm *mm, void *dst, uaddr_t src, size_t n)
+{
+	const struct iovec to = {dst, n};
+	const struct iovec from = {(void *)(uintptr_t)src.va, n};
+	ssize_t got = process_vm_readv(mm->base.pid, &to, 1, &from, 1, 0);
+
+	/* What is wrong with the process may be right with what was opened: it is not dumpable any more, or its first
+	 * thread has ended. */
+	if ((got >= 0 || errno == EFAULT) && is_current(mm))
+		return got < 0 ? 0 : got;
+	/* It may be another process's. */
+	if (got > 0)
+		memset(dst, 0, (size_t)got);
+	return -1;
+}
+
 static size_t remote_mm_load(struct mm *mm, void *dst, uaddr_t src, size_t n)
 {
 	struct remote_mm *remote = remote_of(mm);
-	const struct iovec to = {dst, n};
-	const struct iovec from = {(void *)(uintptr_t)src.va, n};
 	ssize_t got;
 
-	if (is_numbered(remote)) {
-		got = process_vm_readv(mm->pid, &to, 1, &from, 1, 0);
-		/* What is wrong with the process may be right with what was opened: it is not dumpable any more, or its
-		 * first thread has ended. */
-		if ((got >= 0 || errno == EFAULT) && is_current(remote))
-			return got < 0 ? 0 : (size_t)got;
-		/* It may be another process's. */
-		if (got > 0)
-			memset(dst, 0, (size_t)got);
+	use(remote);
+	got = is_numbered(remote) ? read_numbered(remote, dst, src, n) : -1;
+	if (got < 0) {
+		n = accessible_bytes(remote, src.va, n, VMA_READ);
+		got = n ? (ssize_t)read_opened(remote, dst, src, n) : 0;
 	}
-	n = accessible_bytes(remote, src.va, n, VMA_READ);
-	return n ? remote_mm_read(mm, dst, src, n) : 0;
+	unuse(remote);
+	return (size_t)got;
 }
 
 /* Returns -1 where the process's number cannot be used. */
@@ -427,18 +521,25 @@ static size_t remote_mm_store(struct mm *mm, uaddr_t dst, const void *src, size_
 {
 	struct remote_mm *remote = remote_of(mm);
 	bool entered = share_enter(remote->share, 0);
-	ssize_t put = is_numbered(remote) ? write_numbered(remote, dst, src, n) : -1;
+	ssize_t put;
 
+	use(remote);
+	put = is_numbered(remote) ? write_numbered(remote, dst, src, n) : -1;
 	n = put < 0 ? write_opened(remote, dst, src, n) : (size_t)put;
+	unuse(remote);
 	share_leave(remote->share, entered);
 	return n;
 }
 
 static bool remote_mm_may(struct mm *mm, uaddr_t va, bool write)
 {
-	const struct remote_mm *remote = remote_of(mm);
+	struct remote_mm *remote = remote_of(mm);
+	bool may;
 
-	return remote->maps >= 0 && !vma_check(remote->maps, va.va, 1, write ? VMA_WRITE : VMA_READ);
+	use(remote);
+	may = remote->maps >= 0 && !vma_check(remote->maps, va.va, 1, write ? VMA_WRITE : VMA_READ);
+	unuse(remote);
+	return may;
 }
 
 void remote_mm_supervise(struct remote_mm *mm)

@@ -76,6 +76,12 @@ void remote_mm_be_unsure(struct remote_mm *mm);
  * and those of which nobody is sure once in REMOTE_MM_TEST_MS. Under the lock. */
 void remote_mms_announce(struct supervisor *s);
 
+/*
+ * Waits until nobody of us uses memory whose end is expected: what its process had mapped is closed then. For a while
+ * only, and for each once, as the memory may be a client's to provide. Under the lock, which is dropped meanwhile.
+ */
+void remote_mms_settle(struct supervisor *s);
+
 /* What shares its memory with us (--pin=share); NULL: nothing does. */
 struct share *remote_mm_share(struct remote_mm *mm);
 

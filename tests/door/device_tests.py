@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import zlib
 
@@ -225,6 +226,40 @@ def devices_stalled(door):
                 server.client("vfio", "copies", "--variant", str(variant % 4))
                 server.expect_no_leak(label)
         finally:
+            file_server.kill()
+            subprocess.run(["umount", "-l", folder], check=False)
+            file_server.wait()
+            file_server.stdout.close()
+    os.rmdir(folder)
+
+
+def devices_late(door):
+    """a device that just reads the memory of a driver which is killed is nobody's when that is known"""
+    if not door.root:
+        raise Skipped("only root mounts")
+    folder = f"{door.tmp}/late"
+    os.mkdir(folder)
+    # By a group and by the device's own node: 0 and 3.
+    for variant, next_one in ((0, 3), (3, 0), (0, 0), (3, 3)):
+        file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+        line = read_line(file_server.stdout, "the file server")
+        if line.startswith("skip"):
+            raise Skipped(line[len("skip: "):].strip())
+        # The read ends with the file server, when the next driver waits for it.
+        end = threading.Timer(0.1, file_server.kill)
+        try:
+            with Server(door, options=["--device", "ioat"]) as server:
+                stall(server, file_server, f"{folder}/file", variant)
+                server.ask("kill", name="stalled")
+                status, out = server.ask("wait", name="stalled")
+                same((status, out), (-9, ""), "the driver")
+                end.start()
+                server.client("vfio", "copies", "--variant", str(next_one))
+                file_server.wait()
+                server.baseline["processes"] -= 1
+                server.expect_no_leak("late")
+        finally:
+            end.cancel()
             file_server.kill()
             subprocess.run(["umount", "-l", folder], check=False)
             file_server.wait()

@@ -369,22 +369,6 @@ static void write_until_killed(struct test *t, struct ledger *ledger, enum way w
 	_exit(3);
 }
 
-/*
- * Who reads memory of a process for a device keeps its mapping of the registers for a moment after its end, and
- * so the device open: as its own node says, which has one user.
- */
-static bool open_after_another(struct test *t, struct writer *w, struct ledger *ledger)
-{
-	uint64_t start = monotonic_ns();
-	long rc;
-
-	*w = (struct writer){.ledger = ledger, .random = t->seed};
-	do
-		rc = disk_open(&w->disk, CDEV, 0);
-	while ((rc == -EBUSY || rc == -EINVAL) && disk_patience(start));
-	return SAME(t, rc, 0) && SAME(t, begin(w), 0);
-}
-
 static void driver_is_killed(struct test *t)
 {
 	struct ledger *ledger = ledger_open(NULL);
@@ -411,7 +395,7 @@ static void driver_is_killed(struct test *t)
 		wait_a_little(&random, 3000000);
 		kill(pid, SIGKILL);
 		SAME(t, wait_for(pid), -SIGKILL);
-		if (open_after_another(t, &w, ledger))
+		if (writer_open(t, &w, ledger, random_next(&random) % WAYS))
 			disk_close(&w.disk);
 	}
 }
