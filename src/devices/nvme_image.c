@@ -27,8 +27,9 @@ struct image {
 	int fd;
 	uint64_t size; /* when it was opened */
 	uint64_t identity;
-	bool grows;
-	unsigned under_way;
+	unsigned count, reads;          /* that are under way, and how many of them are reads ... */
+	unsigned waiting;               /* or have not begun yet */
+	struct image_ios under_way;     /* in the order in which they came */
 	struct image_io *at_once;       /* done already */
 	uint64_t spent;                 /* ns, on those since the last push */
 	uint64_t wary_until;            /* ns: nothing is written at once before */
@@ -179,7 +180,7 @@ int image_open(const struct image_options *options, struct image **result, char 
 	if (rc)
 		goto out_close;
 	image->identity = identify(&st);
-	image->grows = !S_ISBLK(st.st_mode);
+	TAILQ_INIT(&image->under_way);
 	*result = image;
 	return 0;
 
@@ -269,24 +270,86 @@ static bool do_at_once(struct image *image, struct image_io *io)
 	}
 }
 
+/* Is one of them a read of what the other one changes? */
+static bool are_in_conflict(const struct image_io *a, const struct image_io *b)
+{
+	if ((a->op == IMAGE_READ) == (b->op == IMAGE_READ))
+		return false;
+	return a->offset < b->offset + b->length && b->offset < a->offset + a->length;
+}
+
+/* Finds out what it is to wait for. A flush has no bytes. */
+static void enter(struct image *image, struct image_io *io)
+{
+	const struct image_io *other;
+
+	io->waits_for = 0;
+	if (io->op == IMAGE_READ ? image->reads < image->count : image->reads)
+		TAILQ_FOREACH(other, &image->under_way, under_way)
+	io->waits_for += are_in_conflict(other, io);
+	TAILQ_INSERT_TAIL(&image->under_way, io, under_way);
+	image->count++;
+	image->reads += io->op == IMAGE_READ;
+	image->waiting += io->waits_for > 0;
+}
+
+/* Begins those that waited for nothing else. Returns whether there are any. */
+static bool leave(struct image *image, struct image_io *io)
+{
+	struct image_io *other = io;
+	bool any = false;
+
+	while (image->waiting && (other = TAILQ_NEXT(other, under_way))) {
+		if (!are_in_conflict(io, other) || --other->waits_for)
+			continue;
+		image->waiting--;
+		image->ops->start(image->engine, other);
+		any = true;
+	}
+	TAILQ_REMOVE(&image->under_way, io, under_way);
+	image->count--;
+	image->reads -= io->op == IMAGE_READ;
+	return any;
+}
+
+static void end_at_once(struct image *image, struct image_io *io)
+{
+	io->next = image->at_once;
+	image->at_once = io;
+}
+
 void image_start(struct image *image, struct image_io *io)
 {
 	io->result = 0;
 	io->done = 0;
 	io->mode = find_mode(image, io);
-	image->under_way++;
-	if (do_at_once(image, io)) {
-		io->next = image->at_once;
-		image->at_once = io;
-	} else {
+	enter(image, io);
+	if (io->waits_for)
+		return;
+	if (io->alone && do_at_once(image, io))
+		end_at_once(image, io);
+	else
 		image->ops->start(image->engine, io);
+}
+
+void image_cancel(struct image *image)
+{
+	struct image_io *io;
+
+	TAILQ_FOREACH(io, &image->under_way, under_way)
+	{
+		if (!io->waits_for)
+			continue;
+		io->waits_for = 0;
+		io->raw = -ECANCELED;
+		end_at_once(image, io);
 	}
+	image->waiting = 0;
 }
 
 void image_push(struct image *image)
 {
-	image->spent = 0;
-	if (image->under_way)
+	if (image->count)
 		image->ops->push(image->engine);
 }
 
@@ -396,9 +459,9 @@ struct image_io *image_reap(struct image *image)
 	struct image_io *io = NULL;
 	bool again = false;
 
-	while (image->under_way && (io = reap(image, false))) {
+	while (image->count && (io = reap(image, false))) {
 		if (!ended(image, io)) {
-			image->under_way--;
+			again |= leave(image, io);
 			break;
 		}
 		image->ops->start(image->engine, io);
@@ -412,7 +475,8 @@ struct image_io *image_reap(struct image *image)
 void image_close(struct image *image)
 {
 	image->ops->push(image->engine);
-	for (; image->under_way; image->under_way--)
+	/* Those that wait never begin. */
+	for (unsigned left = image->count - image->waiting; left; left--)
 		reap(image, true);
 	image->ops->close(image->engine);
 	close(image->fd);

@@ -4,9 +4,11 @@
  * of two engines: io_uring, or threads where that is refused. Not thread-safe: one thread at a time uses an image.
  *
  * A small write into the page cache takes less time than to hand it to another thread, which is what io_uring does with
- * it on most file systems. So it is done at once, unless that has taken some time since the last push, or a write has
- * taken long in the last second. The same is done with a read that need not wait, if there
- * is nothing else.
+ * it on most file systems. So one that is alone is done at once, but for some time after one that took long. The same
+ * is done with a read that need not wait.
+ *
+ * Who reads what is just being written gets all of it or nothing. The page cache of most file systems does not promise
+ * even a sector, so reads and what changes the same bytes wait for each other, in the order in which they came.
  */
 #ifndef IOMMUSE_DEVICES_NVME_IMAGE_H
 #define IOMMUSE_DEVICES_NVME_IMAGE_H
@@ -14,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 /* So many operations may be under way. */
 #define IMAGE_DEPTH 512U
@@ -41,7 +44,11 @@ struct image_io {
 	int mode; /* of fallocate() */
 	int64_t raw;
 	struct image_io *next;
+	TAILQ_ENTRY(image_io) under_way;
+	unsigned waits_for; /* so many that came before */
 };
+
+TAILQ_HEAD(image_ios, image_io);
 
 struct image;
 
@@ -85,6 +92,9 @@ uint64_t image_identity(const struct image *image);
 /* Begins an operation; image_push() sees to it that it is under way. */
 void image_start(struct image *image, struct image_io *io);
 void image_push(struct image *image);
+
+/* Those that wait for others end without having begun, as if they were done. */
+void image_cancel(struct image *image);
 
 /* One that is done; NULL: none is. */
 struct image_io *image_reap(struct image *image);

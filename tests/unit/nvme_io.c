@@ -512,6 +512,79 @@ static void queues_are_served_side_by_side(void)
 	drop_disk(d);
 }
 
+static unsigned count_torn(const uint8_t *data, size_t n, size_t block)
+{
+	unsigned torn = 0;
+
+	for (size_t at = 0; at < n; at += block)
+		torn += memcmp(data + at, data + at + 1, block - 1) != 0;
+	return torn;
+}
+
+enum { COMMANDS = 3, BYTES = 0x20000 };
+
+/* Commands that write, and as many that read, the same of the first blocks by two queues at once. */
+static void give_conflicting(struct disk *d, uint32_t block, unsigned value)
+{
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		memset(d->memory + DATA + (size_t)i * BYTES, (int)(value + i) & 0xff, BYTES);
+		put(d, 1, sgl_io(IO_WRITE, BYTES / block, DATA + (uint64_t)i * BYTES, BYTES, SGL_DATA));
+		put(d, 2, sgl_io(IO_READ, BYTES / block, MORE_DATA + (uint64_t)i * BYTES, BYTES, SGL_DATA));
+	}
+	ring(d, 1);
+	ring(d, 2);
+}
+
+static void blocks_are_read_whole(const char *block)
+{
+	const uint32_t n = (uint32_t)atoi(block);
+	struct disk *d = new_disk();
+	unsigned torn = 0;
+
+	d->block = block;
+	open_disk(d);
+	make_queue(d, 2, ENTRIES, ENTRIES);
+	memset(d->memory + DATA, 0, BYTES);
+	CHECK_EQ(status_of(d, 1, sgl_io(IO_WRITE, BYTES / n, DATA, BYTES, SGL_DATA)), 0);
+	for (unsigned round = 0; round < 300; round++) {
+		give_conflicting(d, n, round);
+		for (unsigned i = 0; i < COMMANDS; i++) {
+			CHECK_EQ(get(d, 1).status >> 1, 0);
+			CHECK_EQ(get(d, 2).status >> 1, 0);
+		}
+		for (unsigned i = 0; i < COMMANDS; i++)
+			torn += count_torn(d->memory + MORE_DATA + (size_t)i * BYTES, BYTES, n);
+	}
+	CHECK_EQ(torn, 0);
+	drop_disk(d);
+}
+
+/* Also commands that wait for others: none is done after it. */
+static void a_reset_forgets_what_conflicts(void)
+{
+	struct disk *d = new_open_disk();
+	uint8_t *found = malloc(BYTES);
+
+	make_queue(d, 2, ENTRIES, ENTRIES);
+	for (unsigned round = 0; round < 100; round++) {
+		give_conflicting(d, 512, round);
+		nvme_model.poll(d->state);
+		disable(d);
+		enable(d);
+		make_queue(d, 1, ENTRIES, ENTRIES);
+		make_queue(d, 2, ENTRIES, ENTRIES);
+		read_image(image, 0, found, BYTES);
+		look(d);
+		CHECK(image_holds(0, found, BYTES));
+		CHECK_EQ(status_of(d, 2, sgl_io(IO_READ, BYTES / 512, MORE_DATA, BYTES, SGL_DATA)), 0);
+		CHECK(!memcmp(d->memory + MORE_DATA, found, BYTES));
+	}
+	give_conflicting(d, 512, 0);
+	nvme_model.poll(d->state);
+	free(found);
+	drop_disk(d);
+}
+
 static void all(void)
 {
 	blocks_are_read_and_written();
@@ -531,6 +604,9 @@ static void all(void)
 	blocks_may_have_4096_bytes();
 	an_image_may_end_within_a_block();
 	queues_are_served_side_by_side();
+	blocks_are_read_whole("512");
+	blocks_are_read_whole("4096");
+	a_reset_forgets_what_conflicts();
 }
 
 int main(void)
