@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 enum { BLOCK = 512, DATA = 16 << 10, QUEUES = 8 };
@@ -135,8 +136,17 @@ struct fight {
 	uint8_t *memory; /* the queues, and what commands point at */
 	size_t size;
 	uint64_t seed;
-	bool all_registers;
+	unsigned deeds;
 	atomic_bool over;
+};
+
+/* What is done beside doorbells that are rung and memory that changes. */
+enum {
+	ALL_REGISTERS = 1,
+	ADMIN_COMMANDS = 2,
+	RESETS = 4,
+	INTERRUPTS = 8,
+	MAPS = 16,
 };
 
 /* Doorbells of queues that there are, mostly, with values that they have, mostly. */
@@ -154,10 +164,10 @@ static void *rings(void *arg)
 			nvme_ring_sq(f->d, id, value);
 		else
 			nvme_ring_cq(f->d, id, value);
-		if (f->all_registers && (r >> 21) % 64 == 0)
+		if (f->deeds & ALL_REGISTERS && (r >> 21) % 64 == 0)
 			nvme_set(f->d, (unsigned)(random_next(&state) % (BAR_SIZE / 4)) * 4,
 				 (uint32_t)random_next(&state));
-		if (f->all_registers && (r >> 21) % 64 == 1)
+		if (f->deeds & ALL_REGISTERS && (r >> 21) % 64 == 1)
 			nvme_set(f->d, REG_CC, CC_ENTRY_SIZES | ((r >> 40) % 8 ? CC_EN : 0));
 		if ((r >> 28) % 8 == 0)
 			sched_yield();
@@ -185,6 +195,21 @@ static struct command some_command(const struct fight *f, uint64_t *state)
 	return c;
 }
 
+/* An admin command that might be meant, of no more than a page or two. */
+static struct command some_admin_command(const struct fight *f, uint64_t *state)
+{
+	static const uint8_t opcodes[] = {0, 1, 1, 2, 4, 5, 5, 6, 8, 9, 0x0a, 0x0c};
+	const uint64_t r = random_next(state);
+	struct command c = {.opcode = opcodes[r % sizeof(opcodes)], .id = (uint16_t)(r >> 48)};
+
+	c.nsid = (uint32_t)(r >> 8) % 3;
+	c.prp1 = nvme_iova(f->d, f->memory) + ((r >> 16) % f->size & ~0xfffull);
+	c.prp2 = nvme_iova(f->d, f->memory) + (random_next(state) % f->size & ~0xfffull);
+	c.cdw10 = (uint32_t)(random_next(state) % (QUEUES + 2)) | (uint32_t)(random_next(state) % 256) << 16;
+	c.cdw11 = (uint32_t)(random_next(state) % (QUEUES + 2)) << 16 | (uint32_t)(random_next(state) % 4);
+	return c;
+}
+
 /* Changes commands, lists and completions. */
 static void *changes(void *arg)
 {
@@ -203,6 +228,10 @@ static void *changes(void *arg)
 			*(volatile uint64_t *)(at + (r >> 32) % 8 * 8) = random_next(&state);
 		else
 			memcpy(at, &c, sizeof(c));
+		if (f->deeds & ADMIN_COMMANDS && (r >> 54) % 4 == 0) {
+			c = some_admin_command(f, &state);
+			f->d->admin.sq[(r >> 58) % f->d->admin.entries] = c;
+		}
 		if ((r >> 50) % 16 == 0)
 			sched_yield();
 	}
@@ -219,22 +248,102 @@ static void goes_on(struct nvme *d, struct pair *p, uint8_t *data, uint64_t seed
 	SPEC_TRUE(d->t, "6.9", pattern_is(data, DATA, seed));
 }
 
+/* As vfio-pci does when a virtual machine is reset, and its driver begins again. */
+static void *resets(void *arg)
+{
+	struct fight *f = arg;
+	uint64_t state = f->seed ^ 0x5555;
+
+	while (!atomic_load(&f->over)) {
+		struct nvme *d = f->d;
+
+		if (random_next(&state) % 2)
+			door_ioctl(d->rig.device, VFIO_DEVICE_RESET, NULL);
+		else
+			nvme_set(d, REG_CC, 0);
+		nvme_set(d, REG_AQA, (d->admin.cq_entries - 1) << 16 | (d->admin.entries - 1));
+		nvme_set64(d, REG_ASQ, nvme_iova(d, d->admin.sq));
+		nvme_set64(d, REG_ACQ, nvme_iova(d, d->admin.cq));
+		nvme_set(d, REG_CC, CC_ENTRY_SIZES | CC_EN);
+		for (unsigned i = 0; i < 2 * QUEUES; i++) { /* its queues, unless somebody is faster */
+			struct command c = {.opcode = i % 2 ? ADMIN_CREATE_SQ : ADMIN_CREATE_CQ, .cdw11 = 1};
+
+			c.cdw10 = 63 << 16 | (i / 2 + 1);
+			c.cdw11 |= i % 2 ? (i / 2 + 1) << 16 : (i / 2 + 1) << 16 | 2;
+			c.prp1 = nvme_iova(d, f->memory + (i % 2 * QUEUES + i / 2) * PAGE);
+			d->admin.sq[i] = c;
+		}
+		nvme_ring_sq(d, 0, 2 * QUEUES);
+		rest((unsigned)(random_next(&state) % 20));
+	}
+	return NULL;
+}
+
+/* Eventfds that come and go. */
+static void *interrupts(void *arg)
+{
+	struct fight *f = arg;
+	uint64_t state = f->seed ^ 0xaaaa;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	while (!atomic_load(&f->over)) {
+		const uint64_t r = random_next(&state);
+		const unsigned index = r % 4 ? IRQ_MSIX : IRQ_INTX;
+
+		if ((r >> 8) % 8 == 0)
+			irq_action(&f->d->rig, index, IRQ_NONE | IRQ_TRIGGER, 0, 0);
+		else if ((r >> 8) % 8 == 1)
+			irq_action(&f->d->rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
+		else
+			irq_set(&f->d->rig, index, index == IRQ_INTX ? 0 : (unsigned)(r >> 16) % 10, fd);
+		irq_wait(fd, 0);
+		nvme_set(f->d, (r >> 32) % 2 ? REG_INTMS : REG_INTMC, (uint32_t)(r >> 40));
+		if ((r >> 12) % 8 == 0)
+			rest(1);
+	}
+	irq_action(&f->d->rig, IRQ_MSIX, IRQ_NONE | IRQ_TRIGGER, 0, 0);
+	irq_action(&f->d->rig, IRQ_INTX, IRQ_NONE | IRQ_TRIGGER, 0, 0);
+	close(fd);
+	return NULL;
+}
+
+/* All memory goes and comes back. */
+static void *maps(void *arg)
+{
+	struct fight *f = arg;
+	struct nvme *d = f->d;
+	uint64_t state = f->seed ^ 0x3333;
+
+	while (!atomic_load(&f->over)) {
+		SAME(d->t, rig_unmap(&d->rig, ARENA_IOVA, ARENA_SIZE), ARENA_SIZE);
+		if (random_next(&state) % 2)
+			sched_yield();
+		SAME(d->t, rig_map(&d->rig, d->arena, ARENA_SIZE, ARENA_IOVA, RIG_BOTH), 0);
+		rest((unsigned)(random_next(&state) % 10));
+	}
+	return NULL;
+}
+
 static void fight_once(struct nvme *d, struct fight *f, struct nvme *other, struct pair *p, uint8_t *data)
 {
 	const uint64_t until = monotonic_ns() + d->t->rounds * 10000000ull;
-	pthread_t threads[2];
+	void *(*const deeds[])(void *) = {rings, changes, f->deeds & RESETS ? resets : NULL,
+					  f->deeds & INTERRUPTS ? interrupts : NULL, f->deeds & MAPS ? maps : NULL};
+	pthread_t threads[5];
 	unsigned n = 0;
 
 	atomic_store(&f->over, false);
-	SAME(d->t, pthread_create(&threads[0], NULL, rings, f), 0);
-	SAME(d->t, pthread_create(&threads[1], NULL, changes, f), 0);
+	for (unsigned i = 0; i < 5; i++)
+		if (deeds[i])
+			SAME(d->t, pthread_create(&threads[i], NULL, deeds[i], f), 0);
 	while (monotonic_ns() < until && !d->t->failed) {
 		goes_on(other, p, data, n++);
 		rest(1);
 	}
 	atomic_store(&f->over, true);
-	pthread_join(threads[0], NULL);
-	pthread_join(threads[1], NULL);
+	for (unsigned i = 0; i < 5; i++)
+		if (deeds[i])
+			pthread_join(threads[i], NULL);
 	CHECK(d->t, n > 0);
 }
 
@@ -251,9 +360,9 @@ static void make_queues(struct nvme *d, const struct fight *f)
 	}
 }
 
-static void fights(struct test *t, bool all_registers)
+static void fights(struct test *t, unsigned deeds)
 {
-	struct fight f = {.seed = t->seed, .all_registers = all_registers};
+	struct fight f = {.seed = t->seed, .deeds = deeds};
 	struct nvme d, other;
 	struct pair p = {0};
 	uint8_t *data;
@@ -265,10 +374,10 @@ static void fights(struct test *t, bool all_registers)
 	f.d = &d;
 	f.size = 64 * PAGE;
 	f.memory = nvme_memory(&d, f.size);
-	for (unsigned round = 0; round < 4 && !t->failed; round++) {
+	for (unsigned round = 0; round < 3 && !t->failed; round++) {
 		make_queues(&d, &f);
 		fight_once(&d, &f, &other, &p, data);
-		works_again(&d, all_registers || round % 2);
+		works_again(&d, deeds || round % 2);
 		f.seed += 1000;
 	}
 	SPEC(t, "6.8: the other one", pair_delete(&other, &p), OK);
@@ -278,12 +387,32 @@ static void fights(struct test *t, bool all_registers)
 
 static void doorbells_and_memory(struct test *t)
 {
-	fights(t, false);
+	fights(t, 0);
 }
 
 static void all_registers(struct test *t)
 {
-	fights(t, true);
+	fights(t, ALL_REGISTERS);
+}
+
+static void admin_queue(struct test *t)
+{
+	fights(t, ADMIN_COMMANDS);
+}
+
+static void resets_meanwhile(struct test *t)
+{
+	fights(t, ADMIN_COMMANDS | RESETS | INTERRUPTS);
+}
+
+static void memory_meanwhile(struct test *t)
+{
+	fights(t, RESETS | MAPS);
+}
+
+static void all_at_once(struct test *t)
+{
+	fights(t, ALL_REGISTERS | ADMIN_COMMANDS | RESETS | INTERRUPTS | MAPS);
 }
 
 /* Memory that goes away, and comes back, below commands in flight. */
@@ -375,6 +504,10 @@ int main(int argc, char **argv)
 		{"closed_while_it_fights", closed_while_it_fights},
 		{"doorbells_and_memory", doorbells_and_memory},
 		{"all_registers", all_registers},
+		{"admin_queue", admin_queue},
+		{"resets_meanwhile", resets_meanwhile},
+		{"memory_meanwhile", memory_meanwhile},
+		{"all_at_once", all_at_once},
 	};
 
 	return TEST_MAIN(argc, argv, cases);
