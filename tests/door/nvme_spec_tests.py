@@ -57,6 +57,13 @@ def commands(door):
     same((read_only.read_bytes(), os.stat(read_only).st_mtime_ns), (b"\x5a" * READ_ONLY, before.st_mtime_ns), "what is only read")
 
 
+def settings(door):
+    """other ways to registers and memory, and other settings of the device"""
+    options = [image(door, "defaults"), image(door, "large") + ",mdts=1M,queues=64,serial=A1",
+               image(door, "small") + ",mdts=8K,queues=1"]
+    follow(door, "nvme_spec_settings", TYPE1V2, options)
+
+
 def hostile(door):
     """drivers that do what none may: the device survives, and harms no other"""
     follow(door, "nvme_spec_hostile", COMPAT, [image(door, "hostile"), image(door, "other")], door.rounds(25, 500))
@@ -68,5 +75,6 @@ TESTS = {
     "nvme-spec-admin": admin,
     "nvme-spec-data": data,
     "nvme-spec-commands": commands,
+    "nvme-spec-settings": settings,
     "nvme-spec-hostile": hostile,
 }
