@@ -93,6 +93,9 @@ static uint16_t start(struct nvme *nvme, struct nvme_request *request, enum imag
 	request->io.buffer = request->buffer;
 	request->io.offset = offset;
 	request->io.length = length;
+	/* What is in the page cache is read by who asks for it. */
+	if (op == IMAGE_READ)
+		nvme->budget -= (int64_t)length;
 	image_start(nvme->image, &request->io);
 	return NVME_LATER;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The NVMe controller's image where the system calls on it fail or take long. */
 #include "caught_calls.h"
+#include "devices/nvme.h"
 #include "fake_disk.h"
 
 #include <time.h>
@@ -392,6 +393,39 @@ static void zeroes_are_not_all_written_in_one_look(void)
 	CHECK_EQ(truncate(image, 1 << 20), 0);
 }
 
+/* What is read at once, too. */
+static void not_all_is_read_in_one_look(void)
+{
+	static const char *const ways[] = {"threads", "auto"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+		const struct nvme *nvme;
+
+		memset(d, 0, sizeof(*d));
+		d->image = image;
+		d->aio = ways[i];
+		d->mdts = "1M";
+		open_disk(d);
+		nvme = d->state;
+		for (unsigned page = 0; page < 256; page++)
+			memcpy(d->memory + LISTS + 8UL * page, &(uint64_t){DATA}, 8);
+		for (unsigned q = 2; q <= 4; q++)
+			make_queue(d, q, ENTRIES, ENTRIES);
+		for (unsigned q = 1; q <= 4; q++) {
+			for (unsigned n = 0; n < ENTRIES - 1; n++)
+				put(d, q, io(IO_READ, 0, 2048, DATA, LISTS));
+			ring(d, q);
+		}
+		nvme_model.poll(d->state);
+		CHECK(nvme->under_way && nvme->under_way < ENTRIES);
+		for (unsigned q = 1; q <= 4; q++)
+			for (unsigned n = 0; n < ENTRIES - 1; n++)
+				CHECK_EQ(get(d, q).status >> 1, 0);
+		drop_disk(d);
+	}
+}
+
 static bool there_is_io_uring(void)
 {
 	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
@@ -504,6 +538,7 @@ int main(void)
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
 	zeroes_are_not_all_written_in_one_look();
+	not_all_is_read_in_one_look();
 	if (there_is_io_uring()) {
 		io_uring_may_be_refused();
 		what_the_kernel_does_not_take_now_it_takes_later();
