@@ -267,8 +267,11 @@ static bool nvme_poll(void *state)
 	if (found)
 		return true;
 	mend(nvme);
-	if (nvme->state == NVME_READY)
+	if (nvme->state == NVME_READY) {
 		nvme_check_doorbells(nvme);
+		/* The driver may have changed between messages and the pin. */
+		nvme->pin_news = true;
+	}
 	return false;
 }
 

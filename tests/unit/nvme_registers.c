@@ -447,6 +447,31 @@ static void the_pin_is_up_while_there_are_completions(void)
 	free(d);
 }
 
+static void the_pin_comes_up_where_messages_were_disabled(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_completion completion;
+
+	open_disk(d);
+	d->vectors = VECTORS;
+	put(d, 1, io(IO_FLUSH, 0, 1, 0, 0));
+	ring(d, 1);
+	while (!peek(d, 1, &completion))
+		nvme_model.poll(d->state);
+	look(d);
+	CHECK(!d->asserted);
+	d->vectors = 0;
+	look(d);
+	look(d);
+	CHECK(d->asserted);
+	d->vectors = VECTORS;
+	look(d);
+	look(d);
+	CHECK(!d->asserted);
+	close_disk(d);
+	free(d);
+}
+
 int main(void)
 {
 	make_image(image, 1 << 20);
@@ -464,6 +489,7 @@ int main(void)
 	nothing_is_fetched_without_a_place_for_its_completion();
 	a_queue_has_its_own_vector();
 	the_pin_is_up_while_there_are_completions();
+	the_pin_comes_up_where_messages_were_disabled();
 	unlink(image);
 	return check_result();
 }
