@@ -115,6 +115,14 @@ static uint16_t settle(struct nvme *nvme, struct nvme_request *request)
 	return durable ? start(nvme, request, IMAGE_FLUSH, 0, 0, succeed) : NVME_SUCCESS;
 }
 
+/* With FUA, what is read is on disk then (6.9). */
+static uint16_t commit_first(struct nvme *nvme, struct nvme_request *request, nvme_step *step)
+{
+	if (!(request->command.dw12 & IO_FUA) || nvme->read_only)
+		return step(nvme, request);
+	return start(nvme, request, IMAGE_FLUSH, 0, 0, step);
+}
+
 /* What a command with a first block and a count is about. */
 static uint16_t find_range(const struct nvme *nvme, struct nvme_request *request)
 {
@@ -154,12 +162,17 @@ static uint16_t read_done(struct nvme *nvme, struct nvme_request *request)
 	return nvme_to_memory(nvme, &request->spans, 0, request->buffer, n);
 }
 
+static uint16_t read_all(struct nvme *nvme, struct nvme_request *request)
+{
+	return start(nvme, request, IMAGE_READ, request->at, request->end - request->at, read_done);
+}
+
 static uint16_t read_blocks(struct nvme *nvme, struct nvme_request *request)
 {
 	uint32_t n;
 	uint16_t status = find_transfer(nvme, request, &n);
 
-	return status ? status : start(nvme, request, IMAGE_READ, request->at, n, read_done);
+	return status ? status : commit_first(nvme, request, read_all);
 }
 
 static uint16_t write_done(struct nvme *nvme, struct nvme_request *request)
@@ -202,12 +215,17 @@ static uint16_t compare_done(struct nvme *nvme, struct nvme_request *request)
 	return NVME_SUCCESS;
 }
 
+static uint16_t compare_all(struct nvme *nvme, struct nvme_request *request)
+{
+	return start(nvme, request, IMAGE_READ, request->at, request->end - request->at, compare_done);
+}
+
 static uint16_t compare_blocks(struct nvme *nvme, struct nvme_request *request)
 {
 	uint32_t n;
 	uint16_t status = find_transfer(nvme, request, &n);
 
-	return status ? status : start(nvme, request, IMAGE_READ, request->at, n, compare_done);
+	return status ? status : commit_first(nvme, request, compare_all);
 }
 
 static uint16_t verify_some(struct nvme *nvme, struct nvme_request *request)
@@ -225,7 +243,7 @@ static uint16_t verify_blocks(struct nvme *nvme, struct nvme_request *request)
 {
 	uint16_t status = find_range(nvme, request);
 
-	return status ? status : verify_some(nvme, request);
+	return status ? status : commit_first(nvme, request, verify_some);
 }
 
 static uint16_t flush(struct nvme *nvme, struct nvme_request *request)

@@ -177,6 +177,27 @@ static void writes_under_way_are_on_disk_without_a_cache(void)
 	drop_disk(d);
 }
 
+static void what_is_read_with_fua_is_on_disk(void)
+{
+	static const uint8_t opcodes[] = {IO_READ, IO_COMPARE, IO_VERIFY};
+	struct disk *d = new_disk();
+
+	CHECK_EQ(status_of(d, 1, io(IO_WRITE, 8, 8, DATA, 0)), 0);
+	for (size_t i = 0; i < sizeof(opcodes); i++) {
+		struct nvme_command command = io(opcodes[i], 8, 8, DATA, 0);
+		unsigned made = calls_made(SYS_fdatasync);
+
+		CHECK_EQ(status_of(d, 1, command), 0);
+		CHECK_EQ(calls_made(SYS_fdatasync), made);
+		command.dw12 |= IO_FUA;
+		CHECK_EQ(status_of(d, 1, command), 0);
+		CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
+		fail_calls(SYS_fdatasync, ENOMEM, 1);
+		CHECK_EQ(status_of(d, 1, command), NVME_INTERNAL_ERROR);
+	}
+	drop_disk(d);
+}
+
 static void what_is_discarded_stays_so_without_a_cache(void)
 {
 	struct disk *d = new_disk();
@@ -531,6 +552,7 @@ int main(void)
 	an_operation_that_takes_long_holds_up_no_other();
 	what_is_cached_goes_to_disk_when_the_cache_is_switched_off();
 	writes_under_way_are_on_disk_without_a_cache();
+	what_is_read_with_fua_is_on_disk();
 	what_is_discarded_stays_so_without_a_cache();
 	a_queue_is_there_until_its_commands_have_ended();
 	nothing_of_before_a_reset_comes_after_it();
