@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CAUGHT = 6, HELD_MAX = 64 };
+enum { CAUGHT = 7, HELD_MAX = 64 };
 
 struct caught_call {
 	int number;
@@ -41,6 +41,7 @@ static struct {
 	.call = {{.number = SYS_fdatasync},
 		 {.number = SYS_fallocate},
 		 {.number = SYS_pwrite64},
+		 {.number = SYS_preadv2},
 		 {.number = SYS_pwritev2},
 		 {.number = SYS_io_uring_setup},
 		 {.number = SYS_io_uring_enter}},

@@ -336,6 +336,72 @@ static void a_shutdown_waits_for_what_is_under_way(void)
 	drop_disk(d);
 }
 
+/* Many times, as some operations are tried in more than one way. */
+static void errors_of_the_image_have_a_status(void)
+{
+	static const struct {
+		int error;
+		unsigned read, write;
+	} errors[] = {
+		{EIO, NVME_READ_ERROR, NVME_WRITE_FAULT},
+		{EROFS, NVME_READ_ERROR, NVME_WRITE_FAULT},
+		{ENOSPC, 0, NVME_CAPACITY_EXCEEDED},
+		{EDQUOT, 0, NVME_CAPACITY_EXCEEDED},
+		{EFBIG, 0, NVME_CAPACITY_EXCEEDED},
+		{ENOMEM, NVME_INTERNAL_ERROR, NVME_INTERNAL_ERROR},
+		{ETIMEDOUT, NVME_READ_ERROR, NVME_WRITE_FAULT},
+	};
+	struct disk *d = new_disk();
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		int error = errors[i].error;
+		struct nvme_command fua = io(IO_WRITE, 0, 1, DATA, 0);
+
+		fua.dw12 |= IO_FUA;
+		if (errors[i].read) {
+			fail_calls(SYS_preadv2, error, ALWAYS);
+			CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), errors[i].read);
+			CHECK_EQ(status_of(d, 1, io(IO_COMPARE, 0, 1, DATA, 0)), errors[i].read);
+			CHECK_EQ(status_of(d, 1, io(IO_VERIFY, 0, 1, DATA, 0)), errors[i].read);
+			fail_calls(SYS_preadv2, 0, 0);
+		}
+		fail_calls(SYS_pwrite64, error, ALWAYS);
+		fail_calls(SYS_pwritev2, error, ALWAYS);
+		fail_calls(SYS_fallocate, error, ALWAYS);
+		CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 1, DATA, 0)), errors[i].write);
+		CHECK_EQ(status_of(d, 1, fua), errors[i].write);
+		CHECK_EQ(status_of(d, 1, io(IO_WRITE_ZEROES, 0, 1, 0, 0)), errors[i].write);
+		CHECK_EQ(discard(d, 0, 1), errors[i].write);
+		fail_calls(SYS_pwrite64, 0, 0);
+		fail_calls(SYS_pwritev2, 0, 0);
+		fail_calls(SYS_fallocate, 0, 0);
+	}
+	drop_disk(d);
+}
+
+static void what_was_interrupted_goes_on(void)
+{
+	static const int calls[] = {SYS_preadv2, SYS_pwrite64, SYS_pwritev2, SYS_fdatasync, SYS_fallocate};
+	struct disk *d = new_disk();
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		for (unsigned n = 0; n < 2; n++) {
+			struct nvme_command fua = io(IO_WRITE, 0, 1, DATA, 0);
+
+			fua.dw12 |= IO_FUA;
+			fail_calls(calls[i], n ? EINTR : EAGAIN, 5);
+			CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+			CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 1, DATA, 0)), 0);
+			CHECK_EQ(status_of(d, 1, fua), 0);
+			CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+			CHECK_EQ(status_of(d, 1, io(IO_WRITE_ZEROES, 0, 1, 0, 0)), 0);
+			CHECK_EQ(discard(d, 0, 1), 0);
+			fail_calls(calls[i], 0, 0);
+		}
+	}
+	drop_disk(d);
+}
+
 /* The kernel tells of it once. */
 static void what_was_lost_is_told_to_all(void)
 {
@@ -557,6 +623,8 @@ int main(void)
 	a_queue_is_there_until_its_commands_have_ended();
 	nothing_of_before_a_reset_comes_after_it();
 	a_shutdown_waits_for_what_is_under_way();
+	errors_of_the_image_have_a_status();
+	what_was_interrupted_goes_on();
 	what_was_lost_is_told_to_all();
 	a_shutdown_that_fails_is_logged();
 	zeroes_are_not_all_written_in_one_look();
