@@ -39,7 +39,7 @@ static int may_allocate(struct ioasid_set *set, struct ioasid_cgroup *cgroup)
 
 	if (set->ended)
 		return -EINVAL;
-	if (set->current >= set->quota) {
+	if (set->quota != UINT64_MAX && ioasid_set_count(set) >= set->quota) {
 		set->refused++;
 		return -EAGAIN;
 	}

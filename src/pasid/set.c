@@ -88,6 +88,18 @@ struct ioasid_set *ioasid_set_of_token(struct ioasid_space *space, uint64_t toke
 	return set;
 }
 
+uint64_t ioasid_set_count(const struct ioasid_set *set)
+{
+	uint64_t count = set->current;
+
+	if (!set->token)
+		return count;
+	for (const struct ioasid_set *other = set->space->sets[set->token % SET_SLOTS]; other; other = other->next)
+		if (other != set && other->token == set->token)
+			count += other->current;
+	return count;
+}
+
 int ioasid_set_room(struct ioasid_set *set, uint32_t id)
 {
 	struct set_page **page = &set->page[id / SET_PAGE_IDS];
@@ -157,6 +169,6 @@ void ioasid_set_limit(struct ioasid_set *set, uint64_t quota)
 void ioasid_set_usage(struct ioasid_set *set, struct ioasid_count *count)
 {
 	pthread_mutex_lock(&set->space->lock);
-	*count = (struct ioasid_count){set->current, set->quota, set->refused};
+	*count = (struct ioasid_count){ioasid_set_count(set), set->quota, set->refused};
 	pthread_mutex_unlock(&set->space->lock);
 }

@@ -141,6 +141,9 @@ static inline void ioasid_set_remove(struct ioasid_set *set, uint32_t id)
 	set->page[id / SET_PAGE_IDS]->word[id % SET_PAGE_IDS / 64] &= ~(UINT64_C(1) << id % 64);
 }
 
+/* What counts against its quota: what it has, and what is left of sets before it with the same token. */
+uint64_t ioasid_set_count(const struct ioasid_set *set);
+
 /* Nobody needs it any more: it may go. */
 void ioasid_set_release(struct ioasid_set *set);
 

@@ -14,7 +14,7 @@ enum { BITS = 13, SIZE = 1 << BITS, SETS = 6, CGROUPS = 3 };
 
 struct model_set {
 	struct ioasid_set *set; /* NULL: there is none */
-	uint64_t token, quota, current, refused;
+	uint64_t token, quota, refused;
 	struct model_set *ended; /* those before, which still have PASIDs */
 };
 
@@ -85,11 +85,21 @@ static void charge(const struct ioasid_cgroup *at, int n)
 		charged[at == cgroup[0] ? 0 : at == cgroup[1] ? 1 : 2] += (uint64_t)(int64_t)n;
 }
 
+/* Also what is left of sets before it. */
+static uint64_t count_of_token(uint64_t token)
+{
+	uint64_t count = 0;
+
+	for (uint32_t id = 0; id < SIZE; id++)
+		count += ids[id].set && ids[id].set->token == token;
+	return count;
+}
+
 static int64_t model_alloc(struct model_set *set, struct ioasid_cgroup *from, uint32_t min, uint32_t max)
 {
 	if (max < min)
 		return -EINVAL;
-	if (set->current >= set->quota) {
+	if (count_of_token(set->token) >= set->quota) {
 		set->refused++;
 		return -EAGAIN;
 	}
@@ -114,7 +124,6 @@ static void do_alloc(void)
 	if (want < 0 || rc)
 		return;
 	ids[id] = (struct model_id){.set = set, .cgroup = from, .spid = IOASID_INVALID, .data = with};
-	set->current++;
 	in_use++;
 	if (from)
 		charge(from, 1);
@@ -135,7 +144,6 @@ static bool model_reclaim(struct model_id *id)
 		expected[IOASID_EVENT_UNBIND]++;
 	if (id->cgroup)
 		charge(id->cgroup, -1);
-	id->set->current--;
 	in_use--;
 	return true;
 }
@@ -363,7 +371,7 @@ static void check_all(void)
 				CHECK_EQ(next++, at);
 			}
 		CHECK(!ioasid_set_next(sets[i]->set, &next));
-		CHECK_EQ(count_of(sets[i]->set).current, sets[i]->current);
+		CHECK_EQ(count_of(sets[i]->set).current, count_of_token(sets[i]->token));
 		CHECK_EQ(count_of(sets[i]->set).refused, sets[i]->refused);
 	}
 	for (unsigned i = 0; i < CGROUPS; i++)

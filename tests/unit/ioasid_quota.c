@@ -40,6 +40,31 @@ static void what_is_free_pending_counts(void)
 	ioasid_space_free(space);
 }
 
+/* Also where its owner has given up one set and made another. */
+static void what_the_set_before_has_left_counts(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of(space, 1, 2), *other;
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(bind(space, 1, 1), 0);
+	ioasid_set_end(set);
+	set = set_of(space, 1, 2);
+	other = set_of(space, 257, 2); /* in the same list */
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(alloc(set), -EAGAIN);
+	CHECK_EQ(count_of(set).current, 2);
+	CHECK_EQ(count_of(set).refused, 1);
+	CHECK_EQ(alloc(other), 3);
+	CHECK_EQ(alloc(other), 4);
+	ioasid_unbind(space, 1);
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), -EAGAIN);
+	ioasid_set_end(set);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
+}
+
 static void other_failures_are_no_refusals_and_cost_nothing(void)
 {
 	struct ioasid_space *space = space_of(2);
@@ -394,6 +419,7 @@ int main(void)
 {
 	a_set_has_at_most_its_quota();
 	what_is_free_pending_counts();
+	what_the_set_before_has_left_counts();
 	other_failures_are_no_refusals_and_cost_nothing();
 	a_quota_may_be_made_less_than_what_is_there();
 	the_first_set_takes_nothing_from_others_but_what_it_has();
