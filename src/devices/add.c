@@ -253,6 +253,8 @@ static int put_in(struct vfio *vfio, struct model_device *device, const struct p
 		return why_not(why, rc, "%s", rc == -ENOMEM ? "no memory" : "it cannot be added");
 	device->vfio.iommu.page_response = model_device_answer;
 	dma_init(&device->borrowing, &device->vfio.iommu);
+	if (device->model.page_requests)
+		device->vfio.dma.withheld = device->borrowing.withheld = &device->withheld;
 	rc = create(device, why);
 	if (rc) {
 		dma_fini(&device->borrowing);

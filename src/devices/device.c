@@ -406,6 +406,7 @@ static void end_callback(struct model_device *device)
 	for (unsigned i = 0; i < BORROWED_MAX; i++)
 		if (device->borrowed[i].memory)
 			give_back(device, &device->borrowed[i]);
+	dma_report_withheld(&device->vfio.dma, &device->withheld);
 }
 
 static void call_reset(void *context)

@@ -39,7 +39,8 @@ struct model_device {
 	struct dma borrowing; /* inside its epoch while memory that is used in place is borrowed */
 	unsigned direct;      /* how many those are */
 	struct borrowed borrowed[BORROWED_MAX];
-	uint8_t *bounce; /* BOUNCE_BYTES */
+	struct dma_withheld withheld; /* until the model asks for the page, or the callback ends */
+	uint8_t *bounce;              /* BOUNCE_BYTES */
 };
 
 static inline struct model_device *model_device(struct iommuse_device *base)

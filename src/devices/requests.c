@@ -49,6 +49,17 @@ static uint32_t line_take(struct request_line *line)
 	return group;
 }
 
+/* What is withheld that a page would mend, which is not withheld any more. */
+static struct dma_withheld take_withheld(struct model_device *device, uint32_t pasid, uint64_t address)
+{
+	const struct dma_withheld withheld = device->withheld;
+
+	if (withheld.fault.pasid != pasid || (withheld.fault.iova ^ address) >> PAGE_SHIFT)
+		return (struct dma_withheld){.length = 0};
+	device->withheld.length = 0;
+	return withheld;
+}
+
 int requests_make(struct model_device *device, uint32_t pasid, uint64_t address, uint32_t perm, uint32_t group)
 {
 	struct requests *requests = &device->requests;
@@ -63,6 +74,7 @@ int requests_make(struct model_device *device, uint32_t pasid, uint64_t address,
 		request->address = address;
 		request->pasid = pasid;
 		request->perm = (uint8_t)perm;
+		request->blocked = take_withheld(device, pasid, address);
 		request->state = REQUEST_MADE;
 		line_up(&requests->made, group);
 	} else {
@@ -160,10 +172,13 @@ bool requests_deliver(struct model_device *device)
 	struct request answered;
 	uint32_t group, n;
 
-	for (n = 0; n < REQUEST_GROUPS && take_answered(&device->requests, &answered, &group); n++)
+	for (n = 0; n < REQUEST_GROUPS && take_answered(&device->requests, &answered, &group); n++) {
+		if (answered.state == REQUEST_REFUSED)
+			dma_report_withheld(&device->vfio.dma, &answered.blocked);
 		if (device->model.page_response)
 			device->model.page_response(device->state, answered.pasid, group,
 						    answered.state == REQUEST_GRANTED);
+	}
 	return n;
 }
 

@@ -10,9 +10,7 @@
 #ifndef IOMMUSE_DEVICES_REQUESTS_H
 #define IOMMUSE_DEVICES_REQUESTS_H
 
-#include <pthread.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "hwpt/device.h"
 
 /* A group is a number of 9 bits, the model's as well as ours. */
 #define REQUEST_GROUPS 512U
@@ -22,8 +20,9 @@ struct model_device;
 struct request {
 	uint64_t address;
 	uint32_t pasid;
-	uint8_t perm;  /* IOMMU_PGFAULT_PERM_* */
-	uint8_t state; /* enum request_state, in requests.c */
+	uint8_t perm;                /* IOMMU_PGFAULT_PERM_* */
+	uint8_t state;               /* enum request_state, in requests.c */
+	struct dma_withheld blocked; /* the DMA that wants the page; is announced if that is refused */
 };
 
 /* Groups of the model, first in, first out; each is in one of them at most. */
@@ -42,7 +41,8 @@ struct requests {
 void requests_init(struct requests *requests);
 void requests_fini(struct requests *requests);
 
-/* In a callback. perm is not 0. Returns 0; -EINVAL: group; -EBUSY: it waits for its answer. */
+/* In a callback. perm is not 0. Takes what the device withholds, if that wants this page. Returns 0; -EINVAL: group;
+ * -EBUSY: it waits for its answer. */
 int requests_make(struct model_device *device, uint32_t pasid, uint64_t address, uint32_t perm, uint32_t group);
 
 /* By the poller, without locks: asks for what was made. Returns whether there was anything. */

@@ -130,7 +130,8 @@ struct iotlb_entry {
 struct dma {
 	struct epoch_slot slot;
 	struct iommu_device *device;
-	struct dma *next, **link; /* in the device */
+	struct dma *next, **link;      /* in the device */
+	struct dma_withheld *withheld; /* keeps what may yet be mended; NULL: all faults are announced at once */
 	struct iotlb_entry entry[IOTLB_ENTRIES];
 };
 
@@ -158,6 +159,12 @@ struct dma_fault {
 	enum dma_fault_reason reason;
 	enum dma_access access;
 	iova_t iova; /* of the first byte that failed */
+};
+
+/* A fault in an address space that somebody serves page faults of: announced if it is not mended. */
+struct dma_withheld {
+	struct dma_fault fault;
+	uint64_t length; /* of what is not transferred; 0: there is none */
 };
 
 /* Of addresses that are shared so many bytes are copied at once, as each piece takes some system calls. A detach waits
@@ -249,9 +256,13 @@ static inline uint64_t dma_translate(struct dma *dma, uint32_t pasid, iova_t iov
  * Announces a fault as an event with what is known of its IOVA; length: of what is not transferred. For who translates,
  * or blocks DMA, by himself: dma_read() and its like do it. Costs nothing where nobody listens. Not between this dma's
  * dma_begin() and dma_end(), as it takes the device's lock and the IOAS's; where another dma of the thread is inside,
- * nobody may be giving the device another owner, which waits for threads with its lock held.
+ * nobody may be giving the device another owner, which waits for threads with its lock held. Where dma->withheld is
+ * set and there may be an answer to a page request, it is kept there, and what was there before is announced.
  */
 void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length);
+
+/* The same for what was withheld, if anything was; it is not any more. */
+void dma_report_withheld(const struct dma *dma, struct dma_withheld *withheld);
 
 /*
  * Copies n bytes by DMA. Memory of another process is copied in pieces of at most a page, or

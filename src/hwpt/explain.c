@@ -68,9 +68,8 @@ static void explain(struct iommu_device *device, struct event *event)
 	}
 }
 
-void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
+static void announce(struct iommu_device *device, const struct dma_fault *fault, uint64_t length)
 {
-	struct iommu_device *device = dma->device;
 	struct event event = {
 		.type = EVENT_DMA_FAULT,
 		.fd = -1,
@@ -81,11 +80,48 @@ void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t l
 			.reason = (uint8_t)fault->reason},
 	};
 
-	if (!event_wanted_of(device->events, EVENT_DMA_FAULT))
-		return;
 	snprintf(event.dma.device, sizeof(event.dma.device), "%s", device->name ? device->name : "");
 	pthread_mutex_lock(&device->lock);
 	explain(device, &event);
 	pthread_mutex_unlock(&device->lock);
 	event_announce(device->events, &event);
+}
+
+/* May who serves page faults mend it? */
+static bool is_served(struct iommu_device *device, const struct dma_fault *fault)
+{
+	const struct attached *attached;
+	bool served;
+
+	if (fault->reason != DMA_FAULT_NOT_MAPPED && fault->reason != DMA_FAULT_READ_ONLY &&
+	    fault->reason != DMA_FAULT_WRITE_ONLY)
+		return false;
+	pthread_mutex_lock(&device->lock);
+	attached = attached_of(device, fault->pasid);
+	served = attached && attached->domain->fault;
+	pthread_mutex_unlock(&device->lock);
+	return served;
+}
+
+void dma_report_withheld(const struct dma *dma, struct dma_withheld *withheld)
+{
+	const uint64_t length = withheld->length;
+
+	withheld->length = 0;
+	if (length && event_wanted_of(dma->device->events, EVENT_DMA_FAULT))
+		announce(dma->device, &withheld->fault, length);
+}
+
+void dma_report(const struct dma *dma, const struct dma_fault *fault, uint64_t length)
+{
+	if (!event_wanted_of(dma->device->events, EVENT_DMA_FAULT))
+		return;
+	if (dma->withheld) {
+		dma_report_withheld(dma, dma->withheld);
+		if (is_served(dma->device, fault)) {
+			*dma->withheld = (struct dma_withheld){*fault, length};
+			return;
+		}
+	}
+	announce(dma->device, fault, length);
 }
