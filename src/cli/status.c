@@ -33,7 +33,7 @@ void status_usage(void)
 	printf("usage: iommuse status [NAME]\n\n"
 	       "Says of each iommuse that runs programs of yours what they have: PASIDs of /dev/ioasid, quotas, "
 	       "devices.\n"
-	       "NAME: of that one only: what 'iommuse run --name' was given, else its process number. root is told\n"
+	       "NAME: of that one only: what 'iommuse run --name' was given, or its process number. root is told\n"
 	       "of the runs of all users.\n"
 	       "Exit status: 0, or 1 where there is no such run, or one gives no answer.\n");
 }
@@ -153,12 +153,23 @@ static void print_clean(const char *text, size_t length)
 		putchar('\n');
 }
 
-/* Returns 0 where it has told, or -errno. */
-static int show(const struct run_name *run, bool first)
+/* Its second line says what a run's process is. */
+static bool is_of_process(const char *text, long pid)
 {
-	char *text = calloc(1, RUN_TEXT_BYTES);
+	const char *line = strchr(text, '\n');
+	long said;
+
+	return line && sscanf(line, " process %ld of user", &said) == 1 && said == pid;
+}
+
+/* pid: 0, or the run's process. Returns 0 where it has told, or -errno; -ESRCH: it is another process's. */
+static int show(const struct run_name *run, long pid, bool first)
+{
+	char *text = calloc(1, RUN_TEXT_BYTES + 1);
 	ssize_t n = text ? ask_as(run, text, RUN_TEXT_BYTES) : -ENOMEM;
 
+	if (n > 0 && pid && !is_of_process(text, pid))
+		n = -ESRCH;
 	if (n > 0) {
 		if (!first)
 			putchar('\n');
@@ -191,17 +202,18 @@ static bool explain(const struct run_name *run, const char *name, int error)
 	}
 }
 
-static int show_all(const struct runs *runs, const char *name)
+/* pid: 0, or they are all that there are, and the one with this process is meant. */
+static int show_all(const struct runs *runs, const char *name, long pid)
 {
 	bool failed = false;
 	size_t shown = 0;
 
 	for (size_t i = 0; i < runs->count; i++) {
-		int rc = show(&runs->run[i], !shown);
+		int rc = show(&runs->run[i], pid, !shown);
 
 		if (!rc)
 			shown++;
-		else if (explain(&runs->run[i], name, rc))
+		else if (!pid && explain(&runs->run[i], name, rc))
 			failed = true;
 	}
 	if (failed)
@@ -219,6 +231,7 @@ int status_main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 	struct runs runs = {0};
+	long pid = 0;
 	int rc;
 
 	if (argc == 2 && (!strcmp(name, "-h") || !strcmp(name, "--help"))) {
@@ -230,9 +243,13 @@ int status_main(int argc, char **argv)
 		return EXIT_OWN_FAILURE;
 	}
 	rc = find_runs(&runs, name);
+	if (!rc && name && !runs.count && !name[strspn(name, "0123456789")]) {
+		pid = strtol(name, NULL, 10);
+		rc = find_runs(&runs, NULL);
+	}
 	if (rc)
 		log_error(rc, "status: cannot list the runs");
-	rc = rc ? EXIT_OWN_FAILURE : show_all(&runs, name);
+	rc = rc ? EXIT_OWN_FAILURE : show_all(&runs, name, pid);
 	free(runs.run);
 	return rc;
 }

@@ -6,6 +6,7 @@
 #include "pasid/cgroup.h"
 #include "pasid/ioasid.h"
 #include "system/system.h"
+#include "vfio/bond.h"
 #include "vfio/device.h"
 
 #include <fcntl.h>
@@ -157,6 +158,49 @@ static void add_cgroups(FILE *out, struct ioasid_space *space)
 	add_rest(out, count, count < ROWS ? count : ROWS);
 }
 
+static int compare_bonds(const void *a, const void *b)
+{
+	const struct bond_usage *first = a, *second = b;
+
+	if (first->group != second->group)
+		return first->group < second->group ? -1 : 1;
+	if (first->container != second->container)
+		return first->container < second->container ? -1 : 1;
+	return (first->pasid > second->pasid) - (first->pasid < second->pasid);
+}
+
+/* Address spaces that are bound to a container, which is known by its first group. Returns how many. */
+static size_t add_bonds_of(FILE *out, const struct bond_usage *usages, size_t count)
+{
+	size_t n = 1;
+
+	while (n < count && usages[n].container == usages->container)
+		n++;
+	fprintf(out, "\n%zu process%s bound to the container of /dev/vfio/%u\nprocess        PASID  program\n", n,
+		n == 1 ? "" : "es", usages->group);
+	for (size_t i = 0; i < n; i++) {
+		char name[COMM_BYTES];
+
+		name_of_process(usages[i].pid, name);
+		fprintf(out, "%-9d %10u  %s\n", (int)usages[i].pid, usages[i].pasid, name);
+	}
+	return n;
+}
+
+static void add_bonds(FILE *out, const struct vfio *vfio)
+{
+	struct bond_usage *usages = calloc(ROWS, sizeof(*usages));
+	size_t count = usages ? bonds_usages(vfio, usages, ROWS) : 0;
+	size_t told = count < ROWS ? count : ROWS;
+
+	if (told)
+		qsort(usages, told, sizeof(*usages), compare_bonds);
+	for (size_t i = 0; i < told;)
+		i += add_bonds_of(out, usages + i, told - i);
+	add_rest(out, count, told);
+	free(usages);
+}
+
 static void add_device(FILE *out, struct vfio_device *device, int width)
 {
 	char name[COMM_BYTES];
@@ -212,6 +256,7 @@ char *report_text(const struct report *report, struct system *system, size_t roo
 	add_pasids(out, report->pasid_bits, system_ioasids(system));
 	add_processes(out, system_ioasid_users(system));
 	add_cgroups(out, system_ioasids(system));
+	add_bonds(out, system_vfio(system));
 	add_devices(out, system_vfio(system));
 	if (fclose(out)) {
 		free(text);

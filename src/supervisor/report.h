@@ -21,8 +21,8 @@ struct report {
 /* Fills since with the time that it is, and program. */
 void report_start(struct report *report, char *const *argv);
 
-/* Returns a text of at most room - 1 bytes, which the caller frees, and stores its length; NULL: no memory. Takes leaf
- * locks only. Any thread. */
+/* Returns a text of at most room - 1 bytes, which the caller frees, and stores its length; NULL: no memory. Takes no
+ * lock that is held while somebody waits. Any thread. */
 char *report_text(const struct report *report, struct system *system, size_t room, size_t *length);
 
 #endif

@@ -407,6 +407,43 @@ void bonds_remove_device(struct ctx *ctx, struct vfio_device *device)
 	leftovers_end(&left);
 }
 
+/* The first group of a container, or of a device that is open in it. */
+static uint32_t first_group(const struct bonds *bonds)
+{
+	const struct vfio_device *device = first_bonded(bonds);
+	uint32_t first = device ? device->group->iommu.id : UINT32_MAX;
+
+	for (const struct vfio_group *group = bonds->ctx->config->vfio->groups; group; group = group->next)
+		if (group->bonds == bonds && group->iommu.id < first)
+			first = group->iommu.id;
+	return first;
+}
+
+size_t bonds_usages(const struct vfio *vfio, struct bond_usage *usage, size_t room)
+{
+	struct mm_pasids *all = vfio->mm_pasids;
+	size_t count = 0;
+
+	if (!all)
+		return 0;
+	mm_pasids_lock(all);
+	for (const struct bonds *bonds = all->bonds; bonds; bonds = bonds->next)
+		for (struct bond *bond = next_bound(bonds->first); bond; bond = next_bound(bond->next)) {
+			if (mm_is_gone(bond->pasid->mm))
+				continue;
+			if (count < room)
+				usage[count] = (struct bond_usage){
+					.container = bonds->ctx->file.serial,
+					.group = first_group(bonds),
+					.pasid = bond->pasid->pasid,
+					.pid = bond->pasid->mm->pid,
+				};
+			count++;
+		}
+	mm_pasids_unlock(all);
+	return count;
+}
+
 /* Nobody else knows the container: no group has it, and no device is open in it. */
 void bonds_release(struct ctx *ctx)
 {

@@ -39,6 +39,17 @@ void bonds_remove_group(struct ctx *ctx, struct vfio_group *group, struct leftov
 int bonds_add_device(struct ctx *ctx, struct vfio_device *device);
 void bonds_remove_device(struct ctx *ctx, struct vfio_device *device);
 
+/* What is told of a bond. */
+struct bond_usage {
+	uint64_t container; /* the serial of its file */
+	uint32_t group;     /* the first of its groups */
+	uint32_t pasid;
+	pid_t pid; /* of the process, in the pid namespace of this one */
+};
+
+/* Stores at most room of them, those of a container together, and returns how many there are. */
+size_t bonds_usages(const struct vfio *vfio, struct bond_usage *usage, size_t room);
+
 /* iommufd_compat.release */
 void bonds_release(struct ctx *ctx);
 

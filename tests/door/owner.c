@@ -4,7 +4,8 @@
  * or -errno, on standard output.
  *
  * open: /dev/ioasid. close. alloc N: how many of N PASIDs it got, and the result of the last. free PASID. group N and
- * node N: device N, by its group or its own node. release: that device. enter PATH: a cgroup.
+ * node N: device N, by its group or its own node. group-only N: without its registers. release: that device. bind and
+ * unbind: itself to the container of the group; the result is the PASID. enter PATH: a cgroup.
  */
 #include "rig.h"
 
@@ -31,6 +32,28 @@ static long allocate(long count, long *got)
 			break;
 	}
 	return rc;
+}
+
+static long open_without_registers(unsigned number)
+{
+	long rc;
+
+	rig = (struct rig){.way = TYPE1V2, .number = number, .container = -1, .group = -1, .device = -1};
+	rc = rig_open_container(&rig);
+	if (rc == 0)
+		rc = rig_open_group(&rig);
+	return rc == 0 ? rig_open_device(&rig) : rc;
+}
+
+static long bind_itself(bool bound)
+{
+	struct {
+		uint32_t argsz, mode, flags, pasid;
+		int32_t pid;
+	} bind = {.argsz = sizeof(bind), .mode = 1};
+	long rc = ERR(ioctl(rig.container, _IO(';', bound ? 0x7a : 0x7b), &bind));
+
+	return rc == 0 && bound ? (long)bind.pasid : rc;
 }
 
 static long enter(const char *path)
@@ -66,8 +89,12 @@ static void obey(const char *word, const char *text)
 		rc = ERR(ioctl(ioasid, IOASID(3), &number));
 	} else if (!strcmp(word, "group") || !strcmp(word, "node")) {
 		rc = rig_open(&rig, *word == 'g' ? TYPE1V2 : CDEV, (unsigned)number);
+	} else if (!strcmp(word, "group-only")) {
+		rc = open_without_registers((unsigned)number);
 	} else if (!strcmp(word, "release")) {
 		rig_close(&rig);
+	} else if (!strcmp(word, "bind") || !strcmp(word, "unbind")) {
+		rc = bind_itself(*word == 'b');
 	} else if (!strcmp(word, "enter")) {
 		rc = enter(text);
 	} else {

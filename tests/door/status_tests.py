@@ -104,6 +104,38 @@ def figures(door):
     same(told_of(door, name), None, "the run has ended")
 
 
+def bonds(door):
+    """which processes are bound, and to which container"""
+    name = own_name(door, "bonds")
+
+    def told(*expected):
+        rows = "".join(f"\n1 process bound to the container of /dev/vfio/{group}\nprocess        PASID  program\n"
+                       f"{owner.pid:<9} {pasid:>10}  door-owner\n" for group, owner, pasid in expected)
+        text = told_of(door, name)[0]
+        return text.split("\n", 5)[5].split("\ndevice ")[0] == rows
+
+    def expect(*expected):
+        await_that(lambda: told(*expected), lambda: f"{expected}: {told_of(door, name)[0]}")
+
+    with Server(door, options=["--name", name, "--device", "dmax", "--device", "dmax"]) as server:
+        expect()
+        one, two = Owner(server, "one"), Owner(server, "two")
+        one.expect("group-only 1", "0")
+        two.expect("group-only 0", "0")
+        expect()
+        one.expect("bind", "1")
+        two.expect("bind", "2")
+        expect((1, two, 2), (2, one, 1))
+        one.expect("unbind", "0")
+        expect((1, two, 2))
+        one.expect("bind", "1")
+        two.end(kill=True)
+        expect((2, one, 1))
+        one.expect("release", "0")
+        expect()
+        one.end()
+
+
 def names(door):
     """runs have names: given, or their process number; each one once, and free again whatever is killed"""
     before = door.left_behind()
@@ -115,7 +147,8 @@ def names(door):
     same(read_line(unnamed.stdout, "the program"), b"ready\n", "the program")
     check(told_of(door, name), "a run that has a name is not found")
     check(f"name      {unnamed.pid}\nprocess   {unnamed.pid} of" in told_of(door, str(unnamed.pid))[0], "a process number")
-    same(told_of(door, str(p.pid)), None, "the process number of a run that has a name")
+    check(f"name      {name}\nprocess   {p.pid} of" in told_of(door, str(p.pid))[0], "the process number of one that has a name")
+    same(told_of(door, "1"), None, "the process number of no run")
     listed = re.findall(r"^name      (\S+)$", status_of(door)[1], re.M)
     check(name in listed and str(unnamed.pid) in listed, f"all runs: {listed}")
     same(listed, re.findall(r"^name      (\S+)$", status_of(door)[1], re.M), "all runs, again")
