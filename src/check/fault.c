@@ -26,10 +26,13 @@
 struct burst {
 	char device[sizeof(((struct event *)0)->dma.device)];
 	uint8_t reason;
-	unsigned shown;     /* since begin_ns */
-	uint64_t begin_ns;  /* of the second; 0: the burst is nobody's */
-	uint64_t more;      /* that were only counted */
-	uint64_t last_iova; /* of them */
+	unsigned shown;    /* since begin_ns */
+	uint64_t begin_ns; /* of the second; 0: the burst is nobody's */
+	uint64_t more;     /* that were only counted */
+	/* Of the last of them. */
+	uint64_t last_iova;
+	uint32_t last_pasid;
+	uint16_t last_known;
 };
 
 /* The lock is a leaf. Only the consumer of events and who settles take it, so that it may be held while writing. */
@@ -234,15 +237,18 @@ static void show(struct fault_log *log, struct line *line)
 
 static void show_more(struct fault_log *log, struct burst *burst)
 {
-	const struct event event = {.dma.reason = burst->reason};
+	const uint16_t process = burst->last_known & EVENT_DMA_DETACHED ? 0 : burst->last_known & EVENT_DMA_PROCESS;
+	const struct event event = {.dma = {.reason = burst->reason,
+					    .pasid = burst->last_pasid,
+					    .known = burst->last_known & EVENT_DMA_ENDED}};
 	struct line line;
 
 	if (!burst->more)
 		return;
 	begin(&line);
 	add_device(&line, burst->device);
-	line_add(&line, ": ... and %" PRIu64 " more (%s), the last at IOVA 0x%" PRIx64, burst->more, reason_of(&event),
-		 burst->last_iova);
+	line_add(&line, ": ... and %" PRIu64 " more (%s), the last at %s 0x%" PRIx64, burst->more, reason_of(&event),
+		 process ? "address" : "IOVA", burst->last_iova);
 	burst->more = 0;
 	show(log, &line);
 }
@@ -290,6 +296,8 @@ static void tell(struct fault_log *log, const struct event *event)
 	if (burst->shown == FAULT_LINES) {
 		burst->more++;
 		burst->last_iova = event->dma.iova;
+		burst->last_pasid = event->dma.pasid;
+		burst->last_known = event->dma.known;
 		return;
 	}
 	burst->shown++;

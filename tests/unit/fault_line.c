@@ -333,6 +333,28 @@ static void what_was_counted_is_told_in_the_end(void)
 	end();
 }
 
+static void what_was_counted_is_of_a_pasid(void)
+{
+	struct event event = fault(DMA_FAULT_NO_DOMAIN);
+
+	begin();
+	event.dma.pasid = 3;
+	for (unsigned i = 0; i < FAULT_LINES + 1; i++)
+		fault_log_event(faults, &event, 0);
+	event = fault(DMA_FAULT_PAGE_REQUEST);
+	event.dma.pasid = 4;
+	event.dma.known = EVENT_DMA_PROCESS | EVENT_DMA_ENDED;
+	for (unsigned i = 0; i < FAULT_LINES + 1; i++)
+		fault_log_event(faults, &event, 0);
+	CHECK(!ftruncate(output, 0) && !lseek(output, 0, SEEK_SET));
+	fault_log_settle(faults);
+	EXPECT_TEXT("iommuse: 0000:01:00.0: ... and 1 more (the PASID is not attached to an IOAS), the last at IOVA "
+		    "0x101000\n"
+		    "iommuse: 0000:01:00.0: ... and 1 more (the process has ended, or executes another program), the "
+		    "last at address 0x101000\n");
+	end();
+}
+
 /* More devices than there is room for: nothing is lost but that lines come more often. */
 static void very_many_devices(void)
 {
@@ -395,6 +417,7 @@ int main(void)
 	the_process_whose_addresses_are_shared_is_told();
 	a_burst_is_a_few_lines_and_a_count();
 	what_was_counted_is_told_in_the_end();
+	what_was_counted_is_of_a_pasid();
 	very_many_devices();
 	a_reader_that_does_not_read_is_waited_for_once();
 	return check_result();
