@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "devices/nvme_image.h"
 
+#include "devices/nvme_lock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -18,8 +20,6 @@
 #define AT_ONCE_NS    100000U     /* for all between two pushes, about */
 #define LONG_NS       5000000U    /* one that took longer took long */
 #define WARY_NS       1000000000U /* for so long */
-#define LOCK_TRIES    100
-#define LOCK_PAUSE_NS 10000000 /* between two */
 
 struct image {
 	const struct image_engine *ops;
@@ -93,28 +93,26 @@ static int open_file(const struct image_options *options, struct stat *st, const
 	return fd;
 }
 
-/*
- * Of a process that was killed, the kernel ends what io_uring had under way later than the process, and until then the
- * file is locked. Returns whether another one has it. Some file systems have no locks.
- */
-static bool is_used(int fd, int lock)
+static int lock(struct image *image, const struct image_options *options, const struct why *why)
 {
-	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	pid_t owner = 0;
+	int rc = image_lock(image->fd, options->read_only ? LOCK_SH : LOCK_EX, &owner);
 
-	for (unsigned i = 0; i < LOCK_TRIES; i++) {
-		if (!flock(fd, lock | LOCK_NB) || errno != EWOULDBLOCK)
-			return false;
-		nanosleep(&pause, NULL);
-	}
-	return true;
+	if (rc != -EBUSY)
+		return rc ? say(why, rc, "image=%s: %s", options->path, strerror(-rc)) : 0;
+	if (!owner || owner == getpid())
+		return say(why, rc, "image=%s: another device uses it", options->path);
+	return say(why, rc, "image=%s: process %d uses it", options->path, (int)owner);
 }
 
 static int check_file(struct image *image, const struct image_options *options, const struct why *why)
 {
-	off_t end = lseek(image->fd, 0, SEEK_END);
+	int rc = lock(image, options, why);
+	off_t end;
 
-	if (is_used(image->fd, options->read_only ? LOCK_SH : LOCK_EX))
-		return say(why, -EBUSY, "image=%s: another device uses it", options->path);
+	if (rc)
+		return rc;
+	end = lseek(image->fd, 0, SEEK_END);
 	if (end <= 0)
 		return say(why, -EINVAL, "image=%s: it is empty", options->path);
 	image->size = (uint64_t)end;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The tests of the door that have an NVMe controller, which the tools of QEMU drive, unmodified."""
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -7,9 +8,11 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
+import threading
 import time
 
-from harness import Skipped, await_that, check, descendants, same
+from harness import Skipped, await_that, check, descendants, read_line, same
 
 DISK = "nvme://0000:01:00.0/1"
 MIB = 1 << 20
@@ -124,6 +127,71 @@ def refusals(door):
     check("write failed" in out, f"writes to a disk that is read-only: {out} {err}")
     same(digest(disk), wanted, "the image that is read-only")
     print("    ok refusals")
+    os.unlink(disk)
+    door.expect_nothing_left(before)
+
+
+# Descriptors are closed in their order when a process ends: that of the image is the last.
+HOLD = """import fcntl, os, sys, time
+image = fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), fcntl.F_DUPFD, 100)
+fcntl.flock(image, fcntl.LOCK_EX)
+print("locked", flush=True)
+time.sleep(1000)
+"""
+
+
+def start_holder(disk, *fds):
+    """A process that has a lock of the disk, and inherits descriptors."""
+    p = subprocess.Popen([sys.executable, "-c", HOLD, disk], stdout=subprocess.PIPE, text=True, pass_fds=fds)
+    same(read_line(p.stdout, "who locks the image"), "locked\n", "who locks the image")
+    return p
+
+
+def locked(door):
+    """an image that a process has locked is refused, and waited for where the process is about to end"""
+    before = door.left_behind()
+    disk = f"{door.tmp}/disk"
+    random_file(disk, MIB)
+    p = start_holder(disk)
+    status, out, err = door.run("true", options=device(disk))
+    same((status, out), (125, ""), "an image that is locked")
+    check(f"image={disk}: process {p.pid} uses it" in err, f"says {err!r}")
+    p.kill()
+    # Nobody waits for its end.
+    same(door.run("true", options=device(disk))[0], 0, "an image whose process was just killed")
+    p.wait()
+    p.stdout.close()
+    print("    ok locked")
+    if not door.root:
+        os.unlink(disk)
+        door.expect_nothing_left(before)
+        raise Skipped("only root mounts, for a process that cannot end")
+    folder = f"{door.tmp}/locked"
+    os.mkdir(folder)
+    file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
+    line = read_line(file_server.stdout, "the file server")
+    if line.startswith("skip"):
+        raise Skipped(line[len("skip: "):].strip())
+    fd = os.open(f"{folder}/file", os.O_RDONLY)
+    end = threading.Timer(1.5, file_server.kill)
+    try:
+        p = start_holder(disk, fd)
+        p.kill()  # it cannot close what it has inherited before the file server ends
+        end.start()
+        same(door.run("true", options=device(disk))[0], 0, "an image whose process ends late")
+        file_server.wait()
+        p.wait()
+        p.stdout.close()
+        print("    ok waited for")
+    finally:
+        end.cancel()
+        file_server.kill()
+        with contextlib.suppress(OSError):
+            os.close(fd)
+        subprocess.run(["umount", "-l", folder], check=False)
+        file_server.wait()
+        file_server.stdout.close()
+    os.rmdir(folder)
     os.unlink(disk)
     door.expect_nothing_left(before)
 
