@@ -15,11 +15,16 @@ import sys
 import tempfile
 import time
 
-# Threads that are begun with the first bond and stay.
-STAYING = ("iommuse-bonds\n", "")
+# Threads that are begun with the first bond and stay; and the kernel's own, for a ring of io_uring.
+STAYING = ("iommuse-bonds\n", "iou-wrk-")
 
 HANG = 120  # seconds after which what does not end is said to hang
 SETTLE = 20  # seconds that iommuse may take to let go of what a client had
+
+
+def stays(comm):
+    """Whether it is no thread that a client has to give back. Without a name: it has ended meanwhile."""
+    return not comm or comm.startswith(STAYING)
 
 
 class Failed(Exception):
@@ -321,7 +326,7 @@ class Server:
                 watches += len(re.findall("^inotify wd", read_text(f"/proc/{pid}/fdinfo/{fd}"), re.M))
             state[f"descriptors of process {i}"] = len(safe_list(f"/proc/{pid}/fd"))
             state[f"threads of process {i}"] = sum(
-                read_text(f"/proc/{pid}/task/{tid}/comm") not in STAYING for tid in safe_list(f"/proc/{pid}/task"))
+                not stays(read_text(f"/proc/{pid}/task/{tid}/comm")) for tid in safe_list(f"/proc/{pid}/task"))
             state[f"watches of process {i}"] = watches
             state[f"mounts of process {i}"] = len(read_text(f"/proc/{pid}/mountinfo").splitlines())
         return state
