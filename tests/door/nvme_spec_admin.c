@@ -312,10 +312,8 @@ static void features_that_are_not(struct test *t)
 	SPEC(t, "5.21.1.4: THSEL reserved", nvme_set_feature(&d, 0x04, 2 << 20 | 300), INVALID_FIELD);
 	SPEC(t, "5.21.1.4: THSEL reserved", nvme_get_feature(&d, 0x04, 3 << 20), INVALID_FIELD);
 	{
-		struct command c = {.opcode = ADMIN_SET_FEATURES, .nsid = 1, .cdw10 = 0x01, .cdw11 = 7};
+		struct command c = {.opcode = ADMIN_SET_FEATURES, .nsid = 2, .cdw10 = 0x05, .cdw11 = 7};
 
-		c.cdw10 = 0x05;
-		c.nsid = 2;
 		SPEC(t, "6.1.4: NSID above NN", nvme_admin(&d, &c), INVALID_NAMESPACE);
 		c.opcode = ADMIN_GET_FEATURES;
 		SPEC(t, "6.1.4: NSID above NN", nvme_admin(&d, &c), INVALID_NAMESPACE);
@@ -397,9 +395,8 @@ static void logs(struct test *t)
 	}
 	{
 		struct command get = {
-			.opcode = ADMIN_GET_LOG_PAGE, .nsid = 1, .prp1 = nvme_iova(&d, log), .cdw10 = 127 << 16 | 2};
+			.opcode = ADMIN_GET_LOG_PAGE, .nsid = 2, .prp1 = nvme_iova(&d, log), .cdw10 = 127 << 16 | 2};
 
-		get.nsid = 2;
 		SPEC_OR(t, "6.1.4: NSID above NN", nvme_admin(&d, &get), INVALID_NAMESPACE, INVALID_FIELD);
 		get.nsid = 0;
 		SPEC(t, "5.14.1.2: NSID 0", nvme_admin(&d, &get), OK);

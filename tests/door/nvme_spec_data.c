@@ -584,6 +584,43 @@ static void sgls_of_many_descriptors(struct test *t)
 	end(&b);
 }
 
+/* 6.7: a list of ranges is data as any other, at an odd address and in pieces. */
+static void sgls_of_ranges(struct test *t)
+{
+	struct {
+		uint32_t context, blocks;
+		uint64_t lba;
+	} ranges[64];
+	struct command c = {.opcode = NVM_DSM, .nsid = 1, .cdw10 = 63, .cdw11 = 4};
+	struct sgl *list;
+	struct bench b;
+
+	if (!begin(&b, t, 0))
+		return;
+	list = (struct sgl *)b.lists;
+	for (unsigned i = 0; i < 64; i++) {
+		ranges[i].context = 0;
+		ranges[i].blocks = 1;
+		ranges[i].lba = LBA + i * 4;
+	}
+	for (unsigned i = 0; i < 64; i++) { /* 16 bytes each, of which 7 and 9 are in two pieces */
+		memcpy(b.data + i * 50 + 1, &ranges[i], 7);
+		memcpy(b.data + i * 50 + 30, (uint8_t *)&ranges[i] + 7, 9);
+		list[2 * i] = sgl_of(&b, SGL_DATA, b.data + i * 50 + 1, 7);
+		list[2 * i + 1] = sgl_of(&b, SGL_DATA, b.data + i * 50 + 30, 9);
+	}
+	set_sgl(&c, sgl_of(&b, SGL_LAST, list, 128 * 16));
+	SPEC(t, "4.4, 6.7", pair_do(&b.d, &b.p, &c), OK);
+	move_plainly(&b.d, &b.p, NVM_READ, LBA, b.plain, MOST);
+	for (unsigned i = 0; i < 64; i++) {
+		SPEC_TRUE(t, "6.7", bytes_are(b.plain + i * 2048, 512, 0));
+		SPEC_TRUE(t, "6.7", !bytes_are(b.plain + i * 2048 + 512, 512, 0));
+	}
+	set_sgl(&c, sgl_of(&b, SGL_LAST, list, 127 * 16));
+	SPEC(t, "figure 126: Data SGL Length Invalid", pair_do(&b.d, &b.p, &c), SGL_LENGTH_INVALID);
+	end(&b);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -598,6 +635,7 @@ int main(int argc, char **argv)
 		{"sgls_that_cannot_be", sgls_that_cannot_be},
 		{"sgls_of_what_is_not_mapped", sgls_of_what_is_not_mapped},
 		{"sgls_of_many_descriptors", sgls_of_many_descriptors},
+		{"sgls_of_ranges", sgls_of_ranges},
 	};
 
 	return TEST_MAIN(argc, argv, cases);

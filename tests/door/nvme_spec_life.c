@@ -168,6 +168,11 @@ static void pages_of_each_size(struct test *t)
 			SPEC(t, "5.15 figure 251 VID", get16(data), 0x494d);
 			SPEC_TRUE(t, "4.3: no byte before", bytes_are(data - 512, 512, 0x5a));
 			SPEC_TRUE(t, "4.3: no byte after", bytes_are(data + PAGE, 512, 0x5a));
+			c = (struct command){.opcode = ADMIN_CREATE_CQ, .cdw10 = 15 << 16 | 1, .cdw11 = 1};
+			c.prp1 = nvme_iova(&d, data + 512) + PAGE;
+			if (mps)
+				SPEC_OR(t, "5.3 PRP1: aligned to CC.MPS", nvme_admin(&d, &c), PRP_OFFSET_INVALID,
+					INVALID_FIELD);
 		}
 	}
 	nvme_close(&d);

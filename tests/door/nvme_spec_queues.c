@@ -337,6 +337,31 @@ static void full_completion_queue(struct test *t)
 	nvme_close(&d);
 }
 
+/* 5.6: nobody takes what has completed, and the queue is deleted all the same. */
+static void deleted_while_full(struct test *t)
+{
+	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+	struct pair p = {0};
+	struct nvme d;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	for (unsigned round = 0; round < 5 && !t->failed; round++) {
+		struct completion c;
+
+		SPEC(t, "5.3", pair_create(&d, &p, 1, 64, 2, -1), OK);
+		for (unsigned i = 0; i < 63; i++)
+			pair_put(&p, &flush);
+		nvme_ring_sq(&d, 1, p.tail);
+		rest(round * 2);
+		SPEC(t, "5.6", queue_delete(&d, ADMIN_DELETE_SQ, 1), OK);
+		while (pair_take(&d, &p, &c))
+			SPEC_OR(t, "5.6", completion_status(&c), OK, SQ_DELETED);
+		SPEC(t, "5.5", queue_delete(&d, ADMIN_DELETE_CQ, 1), OK);
+	}
+	nvme_close(&d);
+}
+
 /* 4.13: all queues at once, each with commands of its own, and nobody's are lost or another's. */
 static void many_at_once(struct test *t)
 {
@@ -429,6 +454,33 @@ static void message_interrupts(struct test *t)
 	nvme_close(&d);
 }
 
+/* A controller that has had nothing to do for longer and longer. The driver does nothing but wait for its interrupt. */
+static void after_a_rest(struct test *t)
+{
+	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct pair p = {0};
+	struct nvme d;
+
+	if (!nvme_open_only(&d, t, 0))
+		return;
+	SAME(t, irq_set(&d.rig, IRQ_MSIX, 0, fd), 0);
+	SPEC(t, "7.6.1", nvme_enable(&d), 0);
+	SPEC(t, "5.3", pair_create(&d, &p, 1, 4, 4, 0), OK);
+	for (unsigned ms = 1; ms < 1000 && !t->failed; ms *= 3) {
+		struct completion c;
+
+		rest(ms);
+		irq_wait(fd, 0);
+		pair_give(&d, &p, &flush);
+		SPEC_TRUE(t, "7.5.1", irq_wait(fd, 20000) > 0);
+		SPEC_TRUE(t, "4.6", pair_take(&d, &p, &c));
+		SPEC(t, "6.8", completion_status(&c), OK);
+		nvme_ring_cq(&d, 1, p.head);
+	}
+	nvme_close(&d);
+}
+
 /* 7.5.1, 3.1.3, 3.1.4: the line is high while there are completions that the driver has not taken, unless masked. */
 static void line_interrupt(struct test *t)
 {
@@ -474,6 +526,36 @@ static void line_interrupt(struct test *t)
 	nvme_close(&d);
 }
 
+/* 2.1.3, 2.1.4 ID and IS: PCI's own mask of the line, and whether it is high. */
+static void line_that_pci_disables(struct test *t)
+{
+	enum { COMMAND = 4, STATUS = 6, INTERRUPT_DISABLE = 1 << 10, INTERRUPT_STATUS = 1 << 3 };
+	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct pair p = {0};
+	struct completion c;
+	struct nvme d;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	SPEC(t, "5.3", pair_create(&d, &p, 1, 16, 16, 0), OK);
+	rest(20);
+	config_write(&d.rig, COMMAND, 2, 6 | INTERRUPT_DISABLE);
+	SAME(t, irq_set(&d.rig, IRQ_INTX, 0, fd), 0);
+	irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
+	rest(5);
+	irq_wait(fd, 0);
+	pair_give(&d, &p, &flush);
+	SPEC(t, "2.1.3 ID", irq_wait(fd, 50), 0);
+	SPEC(t, "2.1.4 IS", config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS, INTERRUPT_STATUS);
+	config_write(&d.rig, COMMAND, 2, 6);
+	SPEC(t, "2.1.3 ID: no more", irq_wait(fd, 20000), 1);
+	SPEC(t, "6.8", pair_wait(&d, &p, &c), 0);
+	rest(20);
+	SPEC(t, "2.1.4 IS", config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS, 0);
+	nvme_close(&d);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -486,9 +568,12 @@ int main(int argc, char **argv)
 		{"two_entries", two_entries},
 		{"most_entries", most_entries},
 		{"full_completion_queue", full_completion_queue},
+		{"deleted_while_full", deleted_while_full},
 		{"many_at_once", many_at_once},
 		{"message_interrupts", message_interrupts},
+		{"after_a_rest", after_a_rest},
 		{"line_interrupt", line_interrupt},
+		{"line_that_pci_disables", line_that_pci_disables},
 	};
 
 	return TEST_MAIN(argc, argv, cases);
