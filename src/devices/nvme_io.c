@@ -383,6 +383,7 @@ uint16_t nvme_noted(struct nvme *nvme, uint16_t sq_id, const struct nvme_command
 		return nvme_log_error(nvme, sq_id, command, status);
 	case NVME_DATA_TRANSFER_ERROR:
 	case NVME_INTERNAL_ERROR:
+	case NVME_CAPACITY_EXCEEDED:
 		return nvme_log_error(nvme, sq_id, command, status);
 	default:
 		return status;
