@@ -188,7 +188,9 @@ void nvme_shutdown_flushed(struct nvme *nvme)
 		return;
 	/* There is no status for it: who looks finds it in the logs. */
 	nvme_noted(nvme, NVME_NO_COMMAND, &none, nvme_image_status(&nvme->flush));
-	iommuse_say(nvme->device, "the image could not be written to its disk at a shutdown");
+	if (!nvme->told_of_flush)
+		iommuse_say(nvme->device, "the image could not be written to its disk at a shutdown");
+	nvme->told_of_flush = true;
 }
 
 /* A shutdown (7.6.2): what was begun ends, then all is on disk. Returns whether anything changed. */

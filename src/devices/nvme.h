@@ -187,6 +187,7 @@ struct nvme {
 	unsigned free_count, under_way;
 	struct image_io flush; /* of a shutdown */
 	bool flushing;         /* it is under way */
+	bool told_of_flush;    /* that one failed */
 	struct nvme_cache_flush cache_flush;
 	uint8_t *buffers; /* of the requests */
 };

@@ -448,6 +448,11 @@ static void a_shutdown_that_fails_is_logged(void)
 	CHECK_EQ(entry[4], 0xffff);
 	CHECK_EQ(entry[5], 0xffff);
 	CHECK_EQ(entry[6] >> 1 & STATUS_CODE, NVME_WRITE_FAULT);
+	/* Who uses the disk cannot make it be said again and again. */
+	d->said[0] = 0;
+	set32(d, NVME_CC, CC_GOOD | 1 << CC_SHN_SHIFT);
+	wait_status(d, 3 << 2, CSTS_SHST_COMPLETE);
+	CHECK(!d->said[0]);
 	drop_disk(d);
 }
 
