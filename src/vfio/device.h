@@ -126,8 +126,8 @@ void vfio_remove_device(struct vfio *vfio, struct vfio_device *device);
 struct vfio_group *vfio_find_group(struct vfio *vfio, uint32_t id);
 struct vfio_device *vfio_find_device(struct vfio *vfio, const char *name);
 
-/* Has PASIDs given back: waits for a while for those that are just closing devices, and takes them from processes that
- * have ended. Without locks. */
+/* Has PASIDs given back: waits for a while for those that are just closing devices, once for each, and takes them from
+ * processes that have ended. Without locks. */
 void vfio_settle(struct vfio *vfio);
 
 /* Opens /dev/vfio/ID: -EBUSY: it is open, or a device of it is bound through a file of its own; -ENOMEM. */

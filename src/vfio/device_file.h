@@ -20,6 +20,7 @@ struct device_file {
 	struct ctx *ctx;        /* that it is bound to, with a reference to its file */
 	struct device *iommufd; /* the object in it */
 	_Atomic bool closed;    /* the last descriptor is gone: nobody else gets one */
+	bool awaited;           /* in vain, by vfio_settle(); guarded by device.user_lock */
 	struct range_map held;  /* PASIDs of /dev/ioasid that are attached; guarded by device.lock */
 	_Atomic pid_t opener;   /* the process that opened the device by it; 0: not yet */
 };

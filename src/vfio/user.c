@@ -126,10 +126,20 @@ void group_settle(struct vfio *vfio, const struct vfio_group *group)
 			settle_closing(device);
 }
 
+/* For each close once, as it may last for ever. */
+static void settle_closing_once(struct vfio_device *device)
+{
+	pthread_mutex_lock(&device->user_lock);
+	if (device->user && !device->user->awaited && !settle(device, is_closing) && device->user &&
+	    is_closing(device->user))
+		device->user->awaited = true;
+	pthread_mutex_unlock(&device->user_lock);
+}
+
 void vfio_settle(struct vfio *vfio)
 {
 	for (struct vfio_device *device = vfio->devices; device; device = device->next)
-		settle_closing(device);
+		settle_closing_once(device);
 	if (!vfio->mm_pasids)
 		return;
 	mm_pasids_lock(vfio->mm_pasids);

@@ -140,15 +140,15 @@ def sva_stalled(door):
         raise Skipped("only root mounts")
     folder = f"{door.tmp}/sva-stalled"
     os.mkdir(folder)
-    for end in ("kill", "exit", "answer"):
+    for end, arguments in (("kill", []), ("kill", ["unmapped"]), ("exit", ["unmapped"]), ("answer", [])):
         file_server = door.start(door.program("silent"), "serve", folder, plain=True, stdout=subprocess.PIPE, text=True)
         line = read_line(file_server.stdout, "the file server")
         if line.startswith("skip"):
             raise Skipped(line[len("skip: "):].strip())
         try:
             with Bonds(door, options=[*DMAX, *DMAX]) as server:
-                print(f"    {end}:")
-                server.ask("start", name="stalled", argv=[door.program("sva_stalled"), f"{folder}/file"])
+                print(f"    {' '.join([end, *arguments])}:")
+                server.ask("start", name="stalled", argv=[door.program("sva_stalled"), f"{folder}/file", *arguments])
                 same(server.ask("line", name="stalled"), "ready\n", "the driver")
                 file_server.send_signal(signal.SIGUSR1)
                 server.ask("write", name="stalled", text="x")
