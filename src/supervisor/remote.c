@@ -115,7 +115,8 @@ static struct mm *use_mm(struct call *call, struct remote_view *view)
 	struct mm *mm;
 
 	supervisor_lock(call->supervisor);
-	if (view && !remote_mm_opened(p->mm))
+	/* Of a caller that an execve has killed it shows what the process had before, or nothing. */
+	if (view && !remote_mm_opened(p->mm) && notify_valid(call->supervisor->listener, &call->n))
 		remote_mm_adopt(p->mm, view);
 	if (remote_mm_opened(p->mm)) {
 		if (p->execs)
