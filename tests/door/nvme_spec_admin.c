@@ -57,6 +57,7 @@ static void identify_controller(struct test *t)
 	     0);
 	SPEC(t, "doc, no fused commands; figure 251 FUSES", get16(c + 522), 0);
 	SPEC(t, "doc, volatile write cache; figure 251 VWC", c[525] & 1, 1);
+	SPEC(t, "doc, atomicity: a block; figure 251 AWUN, AWUPF", get32(c + 526), 0);
 	SPEC(t, "doc, SGLs; figure 251 SGLS: at any address", get32(c + 536) & 3, 1);
 	SPEC(t, "doc, SGLs; figure 251 SGLS: bit bucket", get32(c + 536) >> 16 & 1, 1);
 	SPEC(t, "doc, SGLs; figure 251 SGLS: longer than the data", get32(c + 536) >> 18 & 1, 1);
@@ -312,12 +313,16 @@ static void features_that_are_not(struct test *t)
 	SPEC(t, "5.21.1.4: THSEL reserved", nvme_set_feature(&d, 0x04, 2 << 20 | 300), INVALID_FIELD);
 	SPEC(t, "5.21.1.4: THSEL reserved", nvme_get_feature(&d, 0x04, 3 << 20), INVALID_FIELD);
 	{
-		struct command c = {.opcode = ADMIN_SET_FEATURES, .nsid = 2, .cdw10 = 0x05, .cdw11 = 7};
+		struct command c = {.opcode = ADMIN_SET_FEATURES, .nsid = 1, .cdw10 = 0x01, .cdw11 = 7};
 
+		SPEC(t, "5.21: a namespace, of what is the controller's", nvme_admin(&d, &c), NOT_NAMESPACE_SPECIFIC);
+		c.cdw10 = 0x05;
+		c.nsid = 2;
 		SPEC(t, "6.1.4: NSID above NN", nvme_admin(&d, &c), INVALID_NAMESPACE);
 		c.opcode = ADMIN_GET_FEATURES;
 		SPEC(t, "6.1.4: NSID above NN", nvme_admin(&d, &c), INVALID_NAMESPACE);
 		c.nsid = ~0u;
+		SPEC_OR(t, "5.14: of all namespaces", nvme_admin(&d, &c), INVALID_NAMESPACE, INVALID_FIELD);
 		c.opcode = ADMIN_SET_FEATURES;
 		c.cdw11 = 0;
 		SPEC(t, "5.21: for all namespaces", nvme_admin(&d, &c), OK);
@@ -395,8 +400,11 @@ static void logs(struct test *t)
 	}
 	{
 		struct command get = {
-			.opcode = ADMIN_GET_LOG_PAGE, .nsid = 2, .prp1 = nvme_iova(&d, log), .cdw10 = 127 << 16 | 2};
+			.opcode = ADMIN_GET_LOG_PAGE, .nsid = 1, .prp1 = nvme_iova(&d, log), .cdw10 = 127 << 16 | 2};
 
+		SPEC(t, "5.14: of a namespace, unless LPA has that", nvme_admin(&d, &get),
+		     c[261] & 1 ? OK : INVALID_FIELD);
+		get.nsid = 2;
 		SPEC_OR(t, "6.1.4: NSID above NN", nvme_admin(&d, &get), INVALID_NAMESPACE, INVALID_FIELD);
 		get.nsid = 0;
 		SPEC(t, "5.14.1.2: NSID 0", nvme_admin(&d, &get), OK);
@@ -506,6 +514,26 @@ static void wrong_doorbells(struct test *t)
 		SPEC(t, "5.14: clears it", nvme_log(&d, 1, 0, log, PAGE, false), OK);
 		SPEC(t, "doc, errors: no effect", pair_do(&d, &p, &flush), OK);
 	}
+	nvme_close(&d);
+}
+
+/* doc, where it differs: a doorbell of all bits is not seen. */
+static void doorbell_of_all_bits(struct test *t)
+{
+	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+	struct pair p = {0};
+	struct nvme d;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	SPEC(t, "5.3", pair_create(&d, &p, 1, 8, 8, -1), OK);
+	give_event(&d);
+	nvme_ring_sq(&d, 1, ~0u);
+	nvme_ring_cq(&d, 1, ~0u);
+	rest(SETTLE_MS);
+	SPEC_TRUE(t, "doc, where it differs", !pair_has(&d.admin));
+	SPEC(t, "doc, where it differs", pair_do(&d, &p, &flush), OK);
+	SPEC(t, "doc, where it differs", d.events, 0);
 	nvme_close(&d);
 }
 
@@ -662,6 +690,7 @@ int main(int argc, char **argv)
 		{"logs", logs},
 		{"log_of_errors", log_of_errors},
 		{"wrong_doorbells", wrong_doorbells},
+		{"doorbell_of_all_bits", doorbell_of_all_bits},
 		{"same_doorbell", same_doorbell},
 		{"events_are_masked", events_are_masked},
 		{"too_many_events", too_many_events},

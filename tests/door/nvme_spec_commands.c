@@ -422,6 +422,111 @@ static void write_protected(struct test *t)
 	nvme_close(&b.d);
 }
 
+/* 6.4.1, figure 251 AWUN: a read sees all of a write of one block, or nothing. */
+static void whole_blocks(struct test *t)
+{
+	for (unsigned number = 0; number < 2; number++) {
+		unsigned torn = 0;
+		struct bench b;
+		uint8_t *at;
+
+		if (!begin(&b, t, number))
+			return;
+		at = nvme_memory(&b.d, 30 * PAGE);
+		for (unsigned round = 0; round < 3000 && !t->failed; round++) {
+			struct completion done;
+
+			for (unsigned i = 0; i < 30; i++) {
+				struct command c = nvme_transfer(&b.d, i % 2 ? NVM_READ : NVM_WRITE, 40, 1);
+
+				c.prp1 = nvme_iova(&b.d, at + i * PAGE);
+				memset(at + i * PAGE, (int)(i + 1 + round), PAGE);
+				pair_put(&b.p, &c);
+			}
+			nvme_ring_sq(&b.d, 1, b.p.tail);
+			for (unsigned i = 0; i < 30; i++) {
+				SPEC(t, "6.9, 6.15", pair_wait(&b.d, &b.p, &done), 0);
+				SPEC(t, "6.9, 6.15", completion_status(&done), OK);
+			}
+			for (unsigned i = 1; i < 30 && round; i += 2)
+				torn += !bytes_are(at + i * PAGE, b.block, at[i * PAGE]);
+		}
+		SPEC(t, "6.4.1, figure 251 AWUN: blocks that are of two writes", torn, 0);
+		nvme_close(&b.d);
+	}
+}
+
+/* Each block that a read has seen is of one command. */
+static unsigned count_torn(const struct bench *b, const uint8_t *at, unsigned blocks)
+{
+	unsigned torn = 0;
+
+	for (unsigned i = 0; i < blocks; i++)
+		torn += !bytes_are(at + (size_t)i * b->block, b->block, at[(size_t)i * b->block]);
+	return torn;
+}
+
+/* doc, atomicity: whatever changes blocks, and from whatever queue. All of many commands that are in each other's way
+ * end. */
+static void blocks_of_many(struct test *t)
+{
+	enum { QUEUES = 4, DEPTH = 30 };
+	static const uint8_t opcodes[] = {NVM_WRITE, NVM_READ,         NVM_READ, NVM_WRITE,
+					  NVM_READ,  NVM_WRITE_ZEROES, NVM_DSM,  NVM_COMPARE};
+	struct pair pairs[QUEUES] = {0};
+	uint64_t state = t->seed;
+	struct bench b;
+	uint8_t *at;
+
+	if (!begin(&b, t, 0))
+		return;
+	fill_blocks(&b, 0, 64, 0xee);
+	for (unsigned k = 0; k < QUEUES; k++)
+		SPEC(t, "5.3", pair_create(&b.d, &pairs[k], k + 2, 32, 32, -1), OK);
+	at = nvme_memory(&b.d, QUEUES * DEPTH * 2 * PAGE);
+	for (unsigned round = 0; round < 100 && !t->failed; round++) {
+		struct command given[QUEUES][DEPTH];
+
+		for (unsigned i = 0; i < QUEUES * DEPTH; i++) {
+			const uint64_t r = random_next(&state);
+			const uint32_t n = 1 + (uint32_t)(r >> 16) % 16;
+			uint8_t *data = at + (size_t)i * 2 * PAGE;
+			struct command *c = &given[i % QUEUES][i / QUEUES];
+
+			*c = nvme_transfer(&b.d, opcodes[r % sizeof(opcodes)], (r >> 32) % 40, n);
+			memset(data, (int)i + 1, 2 * PAGE);
+			command_point(&b.d, c, data, n * BLOCK, NULL);
+			if (c->opcode == NVM_DSM) {
+				*(struct range *)data = (struct range){.blocks = n, .lba = (r >> 32) % 40};
+				c->prp2 = c->cdw10 = 0;
+				c->cdw11 = 4;
+			}
+			pair_put(&pairs[i % QUEUES], c);
+		}
+		for (unsigned k = 0; k < QUEUES; k++)
+			nvme_ring_sq(&b.d, pairs[k].id, pairs[k].tail);
+		for (unsigned i = 0; i < QUEUES * DEPTH && !t->failed; i++) {
+			struct pair *p = &pairs[i % QUEUES];
+			struct completion done;
+			const struct command *c;
+			unsigned which;
+
+			SPEC(t, "4.1: it ends", pair_wait(&b.d, p, &done), 0);
+			which = (uint16_t)(done.id - (p->next_id - DEPTH));
+			if (!SPEC_TRUE(t, "4.6 CID", which < DEPTH))
+				break;
+			c = &given[i % QUEUES][which];
+			SPEC_OR(t, "6", completion_status(&done), OK, c->opcode == NVM_COMPARE ? COMPARE_FAILURE : OK);
+			if (c->opcode == NVM_READ)
+				SPEC(t, "doc, atomicity; 6.4.1",
+				     count_torn(&b, at + (size_t)(which * QUEUES + i % QUEUES) * 2 * PAGE,
+						c->cdw12 + 1),
+				     0);
+		}
+	}
+	nvme_close(&b.d);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -435,6 +540,8 @@ int main(int argc, char **argv)
 		{"compared", compared},
 		{"zeroes", zeroes},
 		{"deallocated", deallocated},
+		{"whole_blocks", whole_blocks},
+		{"blocks_of_many", blocks_of_many},
 	};
 
 	return TEST_MAIN(argc, argv, cases);

@@ -515,6 +515,9 @@ static void sgls_that_cannot_be(struct test *t)
 	list[2] = sgl_of(&b, SGL_LAST, list + 4, 16);
 	c = with_sgl(&b, 1024, sgl_of(&b, SGL_SEGMENT, list, 48));
 	fails(&b, &c, "figure 126: Invalid Number of SGL Descriptors", SGL_NUMBER_INVALID, SGL_NUMBER_INVALID);
+	/* An address that is not of eight bytes. */
+	c = with_sgl(&b, 512, sgl_of(&b, SGL_LAST, b.lists + 4, 16));
+	fails(&b, &c, "figure 126: Invalid SGL Segment Descriptor", SGL_SEGMENT_INVALID, SGL_SEGMENT_INVALID);
 	end(&b);
 }
 
