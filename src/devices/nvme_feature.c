@@ -121,6 +121,12 @@ static bool exists(uint32_t feature)
 	return feature >= FEATURE_ARBITRATION && feature <= FEATURE_EVENTS && feature != FEATURE_LBA_RANGES;
 }
 
+/* QEMU's driver says a namespace where it switches the cache off, which is the controller's. */
+static bool may_say_namespace(const struct nvme_command *command)
+{
+	return of_namespace(command) || (command->dw10 & 0xff) == FEATURE_WRITE_CACHE;
+}
+
 /* A namespace is said for features of one; others' are the controller's. */
 static uint16_t check(const struct nvme_command *command, bool set)
 {
@@ -129,7 +135,7 @@ static uint16_t check(const struct nvme_command *command, bool set)
 	if (!exists(command->dw10 & 0xff))
 		return NVME_INVALID_FIELD;
 	if (nsid == NVME_NSID)
-		return set && !of_namespace(command) ? NVME_FEATURE_NOT_OF_NAMESPACE : NVME_SUCCESS;
+		return set && !may_say_namespace(command) ? NVME_FEATURE_NOT_OF_NAMESPACE : NVME_SUCCESS;
 	if (of_namespace(command))
 		return set && nsid == NVME_ALL_NAMESPACES ? NVME_SUCCESS : NVME_INVALID_NAMESPACE;
 	return nsid && nsid != NVME_ALL_NAMESPACES ? NVME_INVALID_NAMESPACE : NVME_SUCCESS;
