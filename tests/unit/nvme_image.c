@@ -91,7 +91,7 @@ static void an_operation_that_takes_long_holds_up_no_other(void)
 		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
 		hold_calls(SYS_fdatasync);
 		put(d, 1, io(IO_FLUSH, 0, 1, 0, 0));
-		put(d, 1, io(IO_WRITE, round, 1, DATA, 0));
+		put(d, 1, io(IO_READ, round, 1, DATA, 0));
 		ring(d, 1);
 		while (!peek(d, 1, &completion) && time(NULL) < limit) {
 			nvme_model.poll(d->state);
@@ -157,17 +157,23 @@ static void what_is_cached_goes_to_disk_when_the_cache_is_switched_off(void)
 	drop_disk(d);
 }
 
-/* Two, as one alone would be done at once. */
-static void writes_under_way_are_on_disk_without_a_cache(void)
+/* Two that are held: a thread does what could not be done at once. */
+static void hold_writes(struct disk *d)
 {
-	struct disk *d = new_disk();
-	unsigned made;
-
+	fail_calls(SYS_pwrite64, EAGAIN, 2);
 	hold_calls(SYS_pwritev2);
 	put(d, 1, io(IO_WRITE, 0, 1, DATA, 0));
 	put(d, 1, io(IO_WRITE, 1, 1, DATA, 0));
 	ring(d, 1);
 	look(d);
+}
+
+static void writes_under_way_are_on_disk_without_a_cache(void)
+{
+	struct disk *d = new_disk();
+	unsigned made;
+
+	hold_writes(d);
 	CHECK_EQ(status_of(d, 0, write_cache(false)), 0);
 	made = calls_made(SYS_fdatasync);
 	release_calls(SYS_pwritev2);
@@ -212,16 +218,6 @@ static void what_is_discarded_stays_so_without_a_cache(void)
 	CHECK_EQ(discard(d, 0, 0), 0);
 	CHECK_EQ(calls_made(SYS_fdatasync), made + 1);
 	drop_disk(d);
-}
-
-/* Writes that are held; two, as one alone would be done at once. */
-static void hold_writes(struct disk *d)
-{
-	hold_calls(SYS_pwritev2);
-	put(d, 1, io(IO_WRITE, 0, 1, DATA, 0));
-	put(d, 1, io(IO_WRITE, 1, 1, DATA, 0));
-	ring(d, 1);
-	look(d);
 }
 
 static unsigned delete_sq(struct disk *d, unsigned id)
