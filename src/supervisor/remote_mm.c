@@ -234,13 +234,16 @@ void remote_mm_expect_no_end(struct remote_mm *mm)
 	leave_list(mm);
 }
 
+/* What only the list has is let go: others may keep the memory for as long as they like, and nobody wants to know. */
 static void announce(struct remote_mm *mm)
 {
 	struct remote_mm *next;
 
 	for (; mm; mm = next) {
 		next = mm->next;
-		if (remote_mm_gone(mm)) {
+		if (atomic_load(&mm->base.refs) == 1) {
+			leave_list(mm);
+		} else if (remote_mm_gone(mm)) {
 			mm_announce_gone(&mm->base);
 			/* Who was its last user may still be at work on its end. */
 			if (!atomic_load(&mm->users))

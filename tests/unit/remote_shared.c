@@ -433,6 +433,24 @@ static void memory_that_another_process_shares_stays(bool supervised, bool ends)
 	stop(&o);
 }
 
+/* Nobody would be told of its end. */
+static void memory_that_nobody_uses_is_let_go(void (*expect)(struct remote_mm *mm))
+{
+	struct other o;
+
+	start(&o, true);
+	expect(o.remote);
+	remote_mms_announce(&o.s);
+	CHECK(o.s.ending == o.remote || o.s.unsure == o.remote);
+	mm_put(o.mm);
+	o.s.unsure_due = 0;
+	remote_mms_announce(&o.s);
+	CHECK(!o.s.ending && !o.s.unsure);
+	o.remote = remote_mm_new(&o.s, o.pid);
+	o.mm = remote_mm_base(o.remote);
+	stop(&o);
+}
+
 /* Who copies waits for the page, and an execve for who writes. */
 
 static void *store_served(void *context)
@@ -480,5 +498,7 @@ int main(int argc, char **argv)
 		memory_that_another_process_shares_stays(supervised, true);
 	}
 	a_program_that_is_replaced_is_gone(false, false);
+	memory_that_nobody_uses_is_let_go(remote_mm_expect_end);
+	memory_that_nobody_uses_is_let_go(remote_mm_be_unsure);
 	return check_result();
 }
