@@ -446,6 +446,87 @@ static void memory_that_goes_away(struct test *t)
 	nvme_close(&d);
 }
 
+/* Commands that are all in each other's way, of all of the disk among them, in many queues; a queue that is deleted. */
+static void in_each_others_way(struct test *t)
+{
+	enum { DEPTH = 20 };
+	struct pair pairs[QUEUES] = {0};
+	uint64_t state = t->seed;
+	struct nvme d;
+	uint8_t *data;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	data = nvme_memory(&d, PAGE);
+	for (unsigned i = 0; i < 256; i++) { /* ranges, of all there is */
+		const uint64_t range[2] = {(uint64_t)(i % 2 ? 40000 : 3) << 32, i * 90};
+
+		memcpy(data + (size_t)i * 16, range, sizeof(range));
+	}
+	for (unsigned round = 0; round < 6 && !t->failed; round++) {
+		for (unsigned k = 0; k < QUEUES; k++)
+			SPEC(t, "5.3", pair_create(&d, &pairs[k], k + 1, 32, 32, -1), OK);
+		for (unsigned i = 0; i < QUEUES * DEPTH; i++) {
+			const uint64_t r = random_next(&state);
+			struct command c = nvme_transfer(&d, r % 2 ? NVM_WRITE : NVM_READ, (r >> 32) % 60000, 8);
+
+			if (r % 16 == 2)
+				c = nvme_transfer(&d, r >> 8 & 1 ? NVM_WRITE_ZEROES : NVM_VERIFY, 0, 65536);
+			c.prp1 = nvme_iova(&d, data);
+			if (r % 16 == 4)
+				c = (struct command){
+					.opcode = NVM_DSM, .nsid = 1, .prp1 = c.prp1, .cdw10 = 255, .cdw11 = 4};
+			pair_put(&pairs[i % QUEUES], &c);
+		}
+		for (unsigned k = 0; k < QUEUES; k++)
+			nvme_ring_sq(&d, k + 1, pairs[k].tail);
+		if (round % 3 == 1)
+			SPEC(t, "5.6", queue_delete(&d, ADMIN_DELETE_SQ, 1), OK);
+		for (unsigned i = 0; i < QUEUES * DEPTH && round % 3 < 2 && !t->failed; i++) {
+			struct completion c;
+
+			if (i % QUEUES == 0 && round % 3 == 1)
+				continue; /* it is deleted */
+			SPEC(t, "4.1: it ends", pair_wait(&d, &pairs[i % QUEUES], &c), 0);
+		}
+		works_again(&d, round % 2);
+	}
+	nvme_close(&d);
+}
+
+/* The device is taken out of its address space, and put back. */
+static void detached(struct test *t)
+{
+	struct nvme d;
+
+	t->variant = CDEV;
+	if (!nvme_open(&d, t, 0))
+		return;
+	for (unsigned round = 0; round < 5 && !t->failed; round++) {
+		struct vfio_attach attach = {sizeof(attach), 0, d.rig.ioas};
+		struct fight f = {.d = &d, .size = 64 * PAGE, .memory = d.arena + (1 << 20)};
+		uint64_t state = t->seed + round;
+		struct pair p = {0};
+
+		SPEC(t, "5.3", pair_create(&d, &p, 1, 64, 64, -1), OK);
+		for (unsigned i = 0; i < 60; i++) {
+			struct command c = some_command(&f, &state);
+
+			pair_put(&p, &c);
+		}
+		nvme_ring_sq(&d, 1, p.tail);
+		rest(round % 2);
+		SAME(t, door_ioctl(d.rig.device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &(uint32_t[]){8, 0}), 0);
+		memset(d.arena, 0x44, ARENA_SIZE);
+		nvme_ring_sq(&d, 1, 2);
+		rest(5);
+		SPEC_TRUE(t, "no DMA without an address space", bytes_are(d.arena, ARENA_SIZE, 0x44));
+		SAME(t, door_ioctl(d.rig.device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach), 0);
+		works_again(&d, round % 2);
+	}
+	nvme_close(&d);
+}
+
 /* PCI 3.0, 6.2.2: without Bus Master there is no DMA. What was given meanwhile may be lost; a reset helps. */
 static void without_bus_master(struct test *t)
 {
@@ -500,6 +581,8 @@ int main(int argc, char **argv)
 		{"lists_that_loop", lists_that_loop},
 		{"segments_that_loop", segments_that_loop},
 		{"memory_that_goes_away", memory_that_goes_away},
+		{"in_each_others_way", in_each_others_way},
+		{"detached", detached},
 		{"without_bus_master", without_bus_master},
 		{"closed_while_it_fights", closed_while_it_fights},
 		{"doorbells_and_memory", doorbells_and_memory},

@@ -3,6 +3,7 @@
 #include "nvme_spec.h"
 
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 enum { BLOCK = 512, IN_FLIGHT = 120, DATA = 16 << 10 };
@@ -260,19 +261,21 @@ static void by_abrupt_shutdown(struct nvme *d)
 /* Commands in flight when it comes, twelve times: nothing is written afterwards, and all works again. */
 static void resets(struct test *t, void (*how)(struct nvme *), bool forgets_registers)
 {
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct pair p = {0};
 	struct nvme d;
 	uint8_t *data;
 
 	if (!nvme_open(&d, t, 0))
 		return;
-	pair_create(&d, &p, 1, 128, 128, -1);
+	pair_create(&d, &p, 1, 128, 128, 0);
+	SAME(t, irq_set(&d.rig, IRQ_MSIX, 0, fd), 0);
 	data = nvme_memory(&d, (size_t)IN_FLIGHT * DATA);
 	for (unsigned round = 0; round < 12 && !t->failed; round++) {
 		uint64_t *lists = nvme_memory(&d, PAGE);
 
 		if (round)
-			SPEC(t, "5.3", pair_create(&d, &p, 1, 128, 128, -1), OK);
+			SPEC(t, "5.3", pair_create(&d, &p, 1, 128, 128, 0), OK);
 		for (unsigned i = 0; i < IN_FLIGHT; i++) {
 			struct command c = nvme_transfer(&d, i % 4 ? NVM_READ : NVM_WRITE, 1024 + i * (DATA / BLOCK),
 							 DATA / BLOCK);
@@ -289,7 +292,9 @@ static void resets(struct test *t, void (*how)(struct nvme *), bool forgets_regi
 			SPEC(t, "7.3.2, 3.1.5", nvme_get(&d, REG_CC), 0);
 		memset(data, 0xa5, (size_t)IN_FLIGHT * DATA);
 		memset(p.cq, 0xa5, 128 * sizeof(*p.cq));
+		irq_wait(fd, 0);
 		rest(10);
+		SPEC(t, "doc, reset: no interrupt afterwards", irq_wait(fd, 0), 0);
 		SPEC_TRUE(t, "doc, reset: no DMA afterwards", bytes_are(p.cq, 128 * sizeof(*p.cq), 0xa5));
 		config_write(&d.rig, 4, 2, 6);
 		SPEC(t, "7.6.1", nvme_enable(&d), 0);
@@ -413,6 +418,29 @@ static void queues_that_are_not_mapped(struct test *t)
 	nvme_close(&d);
 }
 
+/* A driver that waits for nothing, and then for what it has to. */
+static void enabled_hastily(struct test *t)
+{
+	struct nvme d;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	for (unsigned round = 0; round < 20 && !t->failed; round++) {
+		for (unsigned i = 0; i < 50; i++) {
+			nvme_set(&d, REG_CC, i % 2 ? CC_ENTRY_SIZES : CC_ENTRY_SIZES | CC_EN);
+			if (round % 4 == 0)
+				nvme_ring_sq(&d, 0, i % 30 + 1);
+			if (i % 7 == 0)
+				sched_yield();
+		}
+		rest(round % 3);
+		SPEC(t, "3.1.6 RDY", nvme_disable(&d), 0);
+		SPEC(t, "7.6.1", nvme_enable(&d), 0);
+		works(&d);
+	}
+	nvme_close(&d);
+}
+
 /* The same device, opened by one after the other. */
 static void opened_again(struct test *t)
 {
@@ -445,6 +473,7 @@ int main(int argc, char **argv)
 		{"abrupt_shutdown", abrupt_shutdown},
 		{"written_before_a_shutdown", written_before_a_shutdown},
 		{"queues_that_are_not_mapped", queues_that_are_not_mapped},
+		{"enabled_hastily", enabled_hastily},
 		{"opened_again", opened_again},
 	};
 

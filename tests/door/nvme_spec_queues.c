@@ -411,6 +411,54 @@ static void many_at_once(struct test *t)
 	nvme_close(&d);
 }
 
+/* 4.13, doc: queues are served in turn. How many of a long queue's commands had completed before another queue's only
+ * one. */
+static unsigned completed_before(struct nvme *d, struct pair *p, struct pair *other, uint8_t *data, uint64_t *list)
+{
+	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+	struct command read = nvme_transfer(d, NVM_READ, 0, 256);
+	unsigned before = 0;
+	struct completion c;
+
+	command_point(d, &read, data, 256 * BLOCK, list);
+	for (unsigned i = 0; i < 1000; i++)
+		pair_put(p, &read);
+	nvme_ring_sq(d, p->id, p->tail);
+	SPEC(d->t, "6.8", pair_do(d, other, &flush), OK);
+	while (pair_take(d, p, &c))
+		before++;
+	for (unsigned i = before; i < 1000 && !d->t->failed; i++) {
+		SPEC(d->t, "6.9", pair_wait(d, p, &c), 0);
+		SPEC(d->t, "6.9", completion_status(&c), OK);
+	}
+	if (before == 1000)
+		nvme_ring_cq(d, p->id, p->head);
+	return before;
+}
+
+static void in_turn(struct test *t)
+{
+	struct pair p = {0}, other = {0};
+	unsigned least = 1000;
+	uint64_t *list;
+	struct nvme d;
+	uint8_t *data;
+
+	if (!nvme_open(&d, t, 0))
+		return;
+	SPEC(t, "5.3", pair_create(&d, &p, 1, 1024, 1024, -1), OK);
+	SPEC(t, "5.3", pair_create(&d, &other, 2, 16, 16, -1), OK);
+	data = nvme_memory(&d, 256 * BLOCK);
+	list = nvme_memory(&d, PAGE);
+	for (unsigned i = 0; i < 5 && least > 500 && !t->failed; i++) { /* the machine may be busy: one is enough */
+		const unsigned before = completed_before(&d, &p, &other, data, list);
+
+		least = before < least ? before : least;
+	}
+	SPEC_TRUE(t, "doc, queues: are served in turn", least <= 500);
+	nvme_close(&d);
+}
+
 /* 7.5.1: a vector for each queue, one that two have, and none. */
 static void message_interrupts(struct test *t)
 {
@@ -481,6 +529,20 @@ static void after_a_rest(struct test *t)
 	nvme_close(&d);
 }
 
+/* Waits until the line is low, where all has been taken. Returns whether it is. */
+static bool line_falls(const struct nvme *d, int fd)
+{
+	uint64_t start = monotonic_ns();
+
+	do {
+		irq_wait(fd, 0);
+		irq_action(&d->rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
+		if (!irq_wait(fd, 20))
+			return true;
+	} while (nvme_patience(start));
+	return false;
+}
+
 /* 7.5.1, 3.1.3, 3.1.4: the line is high while there are completions that the driver has not taken, unless masked. */
 static void line_interrupt(struct test *t)
 {
@@ -496,26 +558,21 @@ static void line_interrupt(struct test *t)
 	SPEC(t, "7.6.1", nvme_enable(&d), 0);
 	SPEC(t, "5.3", pair_create(&d, &p, 1, 16, 16, 0), OK);
 	for (unsigned i = 0; i < 5 && !t->failed; i++) {
-		rest(10); /* until the controller has seen that the others were taken */
-		irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
-		rest(10);
-		while (irq_wait(fd, 0))
-			irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
+		SPEC_TRUE(t, "7.5.1.1: all has been taken", line_falls(&d, fd));
 		pair_give(&d, &p, &flush);
 		SPEC(t, "7.5.1", irq_wait(fd, 20000), 1);
 		SPEC_TRUE(t, "7.5.1: the entry comes before the interrupt", pair_take(&d, &p, &c));
 		SAME(t, irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1), 0);
-		SPEC(t, "7.5.1.1: it was not told", irq_wait(fd, 20000), 1);
+		SPEC(t, "7.5.1.1: the controller was not told", irq_wait(fd, 20000), 1);
 		nvme_ring_cq(&d, 1, p.head);
-		rest(20);
-		irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
-		SPEC(t, "7.5.1.1: it was", irq_wait(fd, 20), 0);
 	}
+	SPEC_TRUE(t, "7.5.1.1: all has been taken", line_falls(&d, fd));
 	nvme_set(&d, REG_INTMS, 1);
 	rest(20);
 	SPEC(t, "3.1.3", nvme_get(&d, REG_INTMS), 1);
-	pair_give(&d, &p, &flush);
-	SPEC(t, "6.8", pair_wait(&d, &p, &c), 0);
+	for (unsigned i = 0; i < 3; i++) /* it may look at the mask only now */
+		SPEC(t, "6.8", pair_do(&d, &p, &flush), OK);
+	SPEC_TRUE(t, "7.5.1.1: all has been taken", line_falls(&d, fd));
 	pair_give(&d, &p, &flush);
 	SPEC(t, "3.1.3: masked", irq_wait(fd, 50), 0);
 	nvme_set(&d, REG_INTMC, 1);
@@ -535,23 +592,26 @@ static void line_that_pci_disables(struct test *t)
 	struct pair p = {0};
 	struct completion c;
 	struct nvme d;
+	uint64_t start;
 
 	if (!nvme_open(&d, t, 0))
 		return;
 	SPEC(t, "5.3", pair_create(&d, &p, 1, 16, 16, 0), OK);
-	rest(20);
-	config_write(&d.rig, COMMAND, 2, 6 | INTERRUPT_DISABLE);
 	SAME(t, irq_set(&d.rig, IRQ_INTX, 0, fd), 0);
-	irq_action(&d.rig, IRQ_INTX, IRQ_NONE | IRQ_UNMASK, 0, 1);
-	rest(5);
-	irq_wait(fd, 0);
+	SPEC_TRUE(t, "7.5.1.1: all has been taken", line_falls(&d, fd));
+	config_write(&d.rig, COMMAND, 2, 6 | INTERRUPT_DISABLE);
 	pair_give(&d, &p, &flush);
 	SPEC(t, "2.1.3 ID", irq_wait(fd, 50), 0);
+	start = monotonic_ns();
+	while (!(config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS) && nvme_patience(start))
+		;
 	SPEC(t, "2.1.4 IS", config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS, INTERRUPT_STATUS);
 	config_write(&d.rig, COMMAND, 2, 6);
 	SPEC(t, "2.1.3 ID: no more", irq_wait(fd, 20000), 1);
 	SPEC(t, "6.8", pair_wait(&d, &p, &c), 0);
-	rest(20);
+	start = monotonic_ns();
+	while (config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS && nvme_patience(start))
+		;
 	SPEC(t, "2.1.4 IS", config_read(&d.rig, STATUS, 2) & INTERRUPT_STATUS, 0);
 	nvme_close(&d);
 }
@@ -570,6 +630,7 @@ int main(int argc, char **argv)
 		{"full_completion_queue", full_completion_queue},
 		{"deleted_while_full", deleted_while_full},
 		{"many_at_once", many_at_once},
+		{"in_turn", in_turn},
 		{"message_interrupts", message_interrupts},
 		{"after_a_rest", after_a_rest},
 		{"line_interrupt", line_interrupt},

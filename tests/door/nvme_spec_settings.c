@@ -224,6 +224,40 @@ static void memory_of_one_direction(struct test *t)
 	nvme_close(&d);
 }
 
+/* Queues that the device may only read, or only write. */
+static void queues_of_one_direction(struct test *t)
+{
+	struct nvme d;
+	uint8_t *memory;
+
+	if (!nvme_open_only(&d, t, 0))
+		return;
+	memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_SHARED, -1, 0);
+	SAME(t, rig_map(&d.rig, memory, PAGE, OTHER_IOVA, RIG_READ), 0);
+	for (unsigned i = 0; i < 2 && !t->failed; i++) {
+		struct pair p = {.id = 1, .cq_id = 1, .entries = 16, .cq_entries = 16, .phase = 1};
+		struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
+		struct command cq = {.opcode = ADMIN_CREATE_CQ, .cdw10 = 15 << 16 | 1, .cdw11 = 1};
+		struct command sq = {.opcode = ADMIN_CREATE_SQ, .cdw10 = 15 << 16 | 1, .cdw11 = 1 << 16 | 1};
+
+		p.sq = (struct command *)memory;
+		p.cq = nvme_memory(&d, PAGE);
+		cq.prp1 = i ? OTHER_IOVA : nvme_iova(&d, p.cq);
+		sq.prp1 = OTHER_IOVA;
+		SPEC(t, "7.6.1", nvme_enable(&d), 0);
+		SPEC(t, "5.3", nvme_admin(&d, &cq), OK);
+		SPEC(t, "5.4", nvme_admin(&d, &sq), OK);
+		if (i == 0) {
+			SPEC(t, "4.1: is only read", pair_do(&d, &p, &flush), OK);
+		} else {
+			pair_give(&d, &p, &flush);
+			SPEC_TRUE(t, "doc, errors: CFS", nvme_status(&d, CSTS_CFS, CSTS_CFS, 20000));
+		}
+		SPEC(t, "7.3.2", nvme_disable(&d), 0);
+	}
+	nvme_close(&d);
+}
+
 /* Address 0 is one as any other. */
 static void memory_at_address_0(struct test *t)
 {
@@ -436,6 +470,7 @@ int main(int argc, char **argv)
 		{"addresses_in_halves", addresses_in_halves},
 		{"memory_in_pieces", memory_in_pieces},
 		{"memory_of_one_direction", memory_of_one_direction},
+		{"queues_of_one_direction", queues_of_one_direction},
 		{"memory_at_address_0", memory_at_address_0},
 		{"fields_that_are_not_used", fields_that_are_not_used},
 		{"forgotten", forgotten},
