@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from harness import Skipped, await_that, check, descendants, read_line, same
+from harness import Server, Skipped, await_that, check, descendants, same
 
 DISK = "nvme://0000:01:00.0/1"
 MIB = 1 << 20
@@ -225,3 +225,117 @@ def killed(door):
         await_that(door.nothing_runs, lambda: "processes are left")
         print(f"    ok {name} is killed")
     os.unlink(disk)
+
+
+NBD = "nbd+unix:///disk?socket="
+
+
+def say_all(server, *argv, ends=0):
+    status, out = server.run(*argv)
+    check(ends is None or status == ends, f"{' '.join(argv)}: {status}: {out[-500:]}")
+    return out
+
+
+def io(server, disk, *commands, cache="writeback", form="raw", ends=0):
+    out = say_all(server, "qemu-io", "-f", form, "-d", "unmap", "-t", cache, *[word for c in commands for word in ("-c", c)], disk,
+                  ends=ends)
+    check("verification failed" not in out, f"finds something else: {out}")
+    return out
+
+
+def refuses_what_is_not_there(server):
+    for namespace in (0, 2, 0xffffffff):
+        out = say_all(server, "qemu-img", "info", f"nvme://0000:01:00.0/{namespace}", ends=1)
+        check("namespace" in out, f"namespace {namespace}: {out}")
+    say_all(server, "qemu-img", "info", "nvme://0000:01:00.1/1", ends=1)
+    for size in ("32M", "128M"):
+        out = say_all(server, "qemu-img", "resize", "-f", "raw", "--shrink", DISK, size, ends=1)
+        check("Cannot resize" in out, out)
+    for command in ("write 64M 1", "read 67108863 2", "aio_write 63M 2M"):
+        out = say_all(server, "qemu-io", "-f", "raw", "-c", command, "-c", "aio_flush", DISK, ends=None)
+        check("wrote" not in out and "bytes, 1 ops" not in out, f"{command}: {out}")
+
+
+def writes_in_all_ways(server, disk):
+    wanted = bytearray(pathlib.Path(disk).read_bytes())
+
+    def put(command, at, data):
+        wanted[at:at + len(data)] = data
+        return command
+
+    for cache in ("writeback", "writethrough", "none", "directsync"):
+        io(server, DISK, put("write -P 7 1 1", 1, b"\7"), f"read -P {wanted[0]} 0 1", "read -P 7 1 1", f"read -P {wanted[2]} 2 1",
+           put("write -P 8 5000001 3M", 5000001, b"\x08" * (3 * MIB)), "read -P 8 5000001 3M",
+           put("write -z 6M 1M", 6 * MIB, bytes(MIB)), put("write -z -u 7M 4k", 7 * MIB, bytes(4096)),
+           put("write -z 7345000 3", 7345000, bytes(3)), put("discard 1M 1M", MIB, bytes(MIB)), "read -P 0 1M 1M",
+           put("writev -P 5 20M 1 511 4096 7 100000", 20 * MIB, b"\5" * 104615), "readv -P 5 20M 100000 511 4104",
+           put("aio_write -P 3 10M 1M", 10 * MIB, b"\3" * MIB), put("aio_write -f -P 4 11534337 65536", 11534337, b"\4" * 65536),
+           put("aio_write -z 12M 1M", 12 * MIB, bytes(MIB)), "aio_flush", "aio_read -P 3 10M 1M", "aio_read -P 4 11534337 65536",
+           "aio_flush", "flush", cache=cache)
+        check(pathlib.Path(disk).read_bytes() == wanted, f"the image does not hold what was written, {cache}")
+        io(server, DISK, "write -z -u 0 64M", "read -P 0 0 64M", cache=cache)
+        wanted = bytearray(len(wanted))
+    print("    ok qemu-io")
+
+
+def copies_in_all_ways(server, disk, there, back):
+    wanted = digest(there)
+    for options in (["-t", "none", "-T", "none"], ["-t", "directsync"], ["-W", "-m", "16"], ["-S", "0", "-r", "1G"]):
+        say_all(server, "qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", *options, there, DISK)
+        same(digest(disk), wanted, f"the image after convert {options}")
+        io(server, DISK, "write -z 0 64M")
+    say_all(server, "qemu-img", "dd", "-f", "raw", "-O", "raw", f"if={there}", f"of={DISK}", "bs=1M")
+    say_all(server, "qemu-img", "compare", "-f", "raw", "-F", "raw", there, DISK)
+    say_all(server, "qemu-img", "dd", "-f", "raw", "-O", "raw", f"if={DISK}", f"of={back}", "bs=65536")
+    same(digest(back), wanted, "what dd reads")
+    out = say_all(server, "qemu-img", "bench", "-f", "raw", "-w", "-t", "none", "-c", "1000", "-d", "32", "--flush-interval=64", DISK)
+    check("Run completed" in out, out)
+    print("    ok qemu-img")
+
+
+def holds_an_image_of_qemu(server):
+    say_all(server, "qemu-img", "create", "-q", "-f", "qcow2", DISK, "48M")
+    io(server, DISK, "write -P 1 0 1M", "write -P 2 20M 64k", form="qcow2")
+    say_all(server, "qemu-img", "snapshot", "-c", "one", DISK)
+    io(server, DISK, "write -P 3 0 1M", "discard 20M 64k", form="qcow2")
+    say_all(server, "qemu-img", "check", "-f", "qcow2", DISK)
+    say_all(server, "qemu-img", "snapshot", "-a", "one", DISK)
+    io(server, DISK, "read -P 1 0 1M", "read -P 2 20M 64k", "read -P 0 2M 1M", form="qcow2")
+    out = say_all(server, "qemu-img", "map", "-f", "qcow2", DISK)
+    check(DISK in out, f"map: {out}")
+    print("    ok an image of QEMU's on the disk")
+
+
+def is_exported(server, there, socket, *argv):
+    """Others reach the disk by way of a process that has it, and that is killed."""
+    server.ask("start", name="export", argv=list(argv))
+    await_that(lambda: os.path.exists(socket), f"{argv[0]} makes no socket")
+    say_all(server, "qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", there, NBD + socket)
+    say_all(server, "qemu-img", "compare", "-f", "raw", "-F", "raw", there, NBD + socket)
+    io(server, NBD + socket, "write -P 9 1M 1", "read -P 9 1M 1", "discard 2M 1M", "read -P 0 2M 1M", "flush")
+    server.ask("kill", name="export")
+    status, out = server.ask("wait", name="export")
+    same(status, -signal.SIGKILL, f"{argv[0]}, which says {out}")
+    os.unlink(socket)
+    io(server, DISK, "read -P 9 1M 1", "read -P 0 2M 1M", "write -z 0 64M")
+    print(f"    ok {argv[0]}")
+
+
+def tools(door):
+    """QEMU's tools do with the disk what they do with others, one after another below one iommuse"""
+    need_tools()
+    disk, there, back, socket = (f"{door.tmp}/{name}" for name in ("disk", "there", "back", "socket"))
+    random_file(there, 64 * MIB)
+    random_file(disk, 64 * MIB)
+    with Server(door, options=device(disk)) as server:
+        refuses_what_is_not_there(server)
+        writes_in_all_ways(server, disk)
+        copies_in_all_ways(server, disk, there, back)
+        holds_an_image_of_qemu(server)
+        is_exported(server, there, socket, "qemu-nbd", "-f", "raw", "-t", "-x", "disk", "--discard=unmap", "-k", socket, DISK)
+        is_exported(server, there, socket, "qemu-storage-daemon", "--blockdev",
+                    "driver=nvme,node-name=disk,device=0000:01:00.0,namespace=1,discard=unmap", "--nbd-server",
+                    f"addr.type=unix,addr.path={socket}", "--export", "type=nbd,id=export,node-name=disk,name=disk,writable=on")
+        server.expect_no_leak("tools")
+    for path in (disk, there, back):
+        os.unlink(path)
