@@ -361,6 +361,9 @@ int remote_find_mm(struct client *client, pid_t pid, struct mm **mm)
 		return rc;
 	if (!target.has_memory)
 		return -ESRCH;
+	/* Ours is nobody's to look into: a client could have us do anything. */
+	if (target.tgid == getpid())
+		return -EACCES;
 	if (target.tgid == call->client.pid) {
 		*mm = mm_get(client->ops->mm(client));
 		return 0;

@@ -403,6 +403,47 @@ static void lost_later(struct test *t)
 	SAME(t, peer_end(&target), 0);
 }
 
+/* A process above this one that has a name, or 0. */
+static pid_t find_above(const char *name)
+{
+	pid_t pid = getpid();
+
+	while (pid > 1) {
+		char path[40];
+		char text[256] = "";
+		char *end;
+		int parent = 0;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return 0;
+		(void)!read(fd, text, sizeof(text) - 1);
+		close(fd);
+		end = strrchr(text, ')');
+		if (!end || sscanf(end, ") %*c %d", &parent) != 1)
+			return 0;
+		*end = '\0';
+		if (!strcmp(strchr(text, '(') + 1, name))
+			return pid;
+		pid = parent;
+	}
+	return 0;
+}
+
+/* iommuse would write to its own memory for who asks, whatever that one may do himself. */
+static void iommuse_itself(struct test *t)
+{
+	const pid_t pid = find_above("iommuse");
+
+	CHECK(t, pid > 1);
+	if (!begin(t, false))
+		return;
+	SAME(t, bind_process(device.rig.container, pid), -EACCES);
+	SAME(t, unbind_process(device.rig.container, pid), -EACCES);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -418,6 +459,7 @@ int main(int argc, char **argv)
 		{"capabilities", capabilities},
 		{"user_namespaces", user_namespaces},
 		{"lost_later", lost_later},
+		{"iommuse_itself", iommuse_itself},
 	};
 
 	return TEST_MAIN(argc, argv, cases);

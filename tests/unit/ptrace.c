@@ -242,7 +242,7 @@ static void who_is_there(void)
 {
 	pid_t child;
 
-	CHECK_EQ(find(getpid()), 1);
+	CHECK_EQ(find(getpid()), -EACCES); /* iommuse itself, also for root */
 	CHECK_EQ(find(0), -ESRCH);
 	CHECK_EQ(find(-1), -ESRCH);
 	CHECK_EQ(find(INT32_MAX), -ESRCH);
@@ -254,6 +254,7 @@ static void who_is_there(void)
 	child = child_of(0, PLAIN);
 	CHECK_EQ(find(child), 0);
 	CHECK_EQ(opened, child);
+	CHECK_EQ(find_for(child, child), 1);
 	end(child);
 	child = child_of(0, NOT_DUMPABLE);
 	CHECK_EQ(find(child), getuid() ? -EACCES : 0);
