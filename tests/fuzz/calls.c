@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "calls.h"
 
+#include "abi/ioasid.h"
 #include "abi/iommufd.h"
 #include "abi/iommufd_test.h"
 #include "commands.h"
@@ -67,6 +68,7 @@ void world_open(struct world *world, const struct head *head, bool strict)
 		atomic_init(&world->file[i], -1);
 	for (size_t i = 0; i < WORLD_MADE; i++)
 		atomic_init(&world->made[i], -1);
+	atomic_init(&world->pasids, -1);
 	memset(world->id, 0, sizeof(world->id));
 	memset(world->offset, 0, sizeof(world->offset));
 	world_reopen(world, &world->file[0], false);
@@ -369,6 +371,39 @@ static void call_mmap(struct caller *caller, const struct record *r)
 		fuzz_fail("mmap: %d", rc);
 }
 
+static void open_pasids(struct caller *caller)
+{
+	int fd = iommuse_open(caller->world->system, "/dev/ioasid", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		world_put(caller->world, &caller->world->pasids, fd);
+	else if (fd != -EBUSY && fd != -EMFILE && fd != -ENOMEM)
+		fuzz_fail("open of /dev/ioasid: %d", fd);
+}
+
+/* The argument of FREE is the first word. */
+static void call_pasids(struct caller *caller, const struct record *r)
+{
+	const uint32_t last = IOASID_REQUEST_FREE - IOASID_GET_API_VERSION;
+	const struct ioasid_alloc_request request = {
+		.argsz = r->size < 128 ? sizeof(request) : r->size % 24U,
+		.flags = r->value[1] == 255,
+		.range = {r->value[2], r->value[3] < 128 ? INT32_MAX : r->value[3]},
+	};
+	struct law law = {.caller = caller,
+			  .fd = atomic_load(&caller->world->pasids),
+			  .cmd = IOASID_GET_API_VERSION + r->value[0] % (last + 1),
+			  .arg = arena_place(&caller->arena, r->place, sizeof(request)),
+			  .pasids = true};
+
+	put_bytes(caller, law.arg, &request, sizeof(request));
+	if (law.cmd == IOASID_REQUEST_FREE)
+		put_bytes(caller, law.arg, (const int32_t[]){(int8_t)r->value[4]}, sizeof(int32_t));
+	law_before(&law);
+	law.result = iommuse_ioctl(caller->world->system, law.fd, law.cmd, law.arg);
+	law_after(&law);
+}
+
 /* So many maps that they take more than one node, of a page or two each, with holes or without. */
 static void call_map_many(struct caller *caller, const struct record *r)
 {
@@ -441,7 +476,13 @@ static void call_look(struct caller *caller, const struct record *r)
 		fuzz_fail("close of an access");
 }
 
-#define OP_LATER 206U
+/* Of what came later. */
+enum {
+	OP_LATER = 206, /* and the next ones, for a command each */
+	OP_PASIDS_OPEN = 217,
+	OP_PASIDS_CLOSE = 218,
+	OP_PASIDS = 219,
+};
 
 void call(struct caller *caller, const struct record *r)
 {
@@ -457,6 +498,12 @@ void call(struct caller *caller, const struct record *r)
 		call_number(caller, r);
 	else if (r->op >= OP_LATER && r->op < OP_LATER + COMMANDS_LATER)
 		call_command(caller, &commands[commands_kept + r->op - OP_LATER], r);
+	else if (r->op == OP_PASIDS_OPEN)
+		open_pasids(caller);
+	else if (r->op == OP_PASIDS_CLOSE)
+		world_close(caller->world, &caller->world->pasids);
+	else if (r->op == OP_PASIDS)
+		call_pasids(caller, r);
 	else if (r->op < 216)
 		call_open(caller, r);
 	else if (r->op < 224)

@@ -46,6 +46,7 @@ struct world {
 	struct iommuse *system;
 	_Atomic int file[WORLD_FILES];
 	_Atomic int made[WORLD_MADE]; /* by commands: queues, accesses, dma-bufs */
+	_Atomic int pasids;           /* /dev/ioasid */
 	/* What was answered last, by kind (enum id_kind), and where regions can be mapped; 0: nothing. */
 	_Atomic uint32_t id[ID_KINDS][WORLD_IDS];
 	_Atomic uint64_t offset[WORLD_OFFSETS];

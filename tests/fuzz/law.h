@@ -14,6 +14,7 @@ struct law {
 	uint64_t arg;
 	int result;
 	bool sabotaged; /* something was made to fail during the call */
+	bool pasids;    /* a command of /dev/ioasid, on such a file or on none */
 
 	/* law_before() sets it: what the argument's first bytes are. */
 	bool owned, made;
