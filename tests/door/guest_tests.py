@@ -206,18 +206,39 @@ def check_image(door, image, sums):
             same(hashlib.sha256(data).hexdigest(), digest, f"{name} in the image")
 
 
+def may_connect(s, path):
+    try:
+        s.connect(path)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
+
+
 def monitor_says(monitor, command, answers=2):
     """What a QEMU answers, at the socket of its monitor."""
     with socket.socket(socket.AF_UNIX) as s:
-        s.connect(monitor)
-        s.sendall(f"{command}\n".encode())
+        await_that(lambda: may_connect(s, monitor), f"no monitor at {monitor}")
         s.settimeout(HANG)
+        s.sendall(f"{command}\n".encode())
         heard = b""
         while heard.count(b"(qemu)") < answers:
             more = s.recv(4096)
             check(more, f"QEMU's monitor ends: {heard}")
             heard += more
     return heard.decode(errors="replace")
+
+
+def tell_to_quit(monitor):
+    """QEMU may lose a command whose sender is gone."""
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(monitor)
+        s.settimeout(HANG)
+        s.sendall(b"quit\n")
+        try:
+            while s.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
 
 
 def plug(monitor, device):
@@ -435,8 +456,9 @@ def start_by_kvm(g, label, *qemu):
         await_that(lambda: p.poll() is not None or os.path.exists(g.monitor), "no monitor")
         tree = monitor_says(g.monitor, "info qtree") if p.poll() is None else ""
         if tree:
-            monitor_says(g.monitor, "quit", answers=1)
-        status = p.wait(HANG)
+            tell_to_quit(g.monitor)
+        await_that(lambda: p.poll() is not None, f"{label}: QEMU does not end", HANG)
+        status = p.returncode
         stderr.seek(0)
         err = "".join(line for line in stderr if "doesn't support requested feature" not in line)
     for path in (stderr.name, g.image):
@@ -555,7 +577,7 @@ def guests(door):
             synced, kept = second.kill_amid_writes()
             both = [(FIRST, False), (SECOND, g.has_iommufd)]
             look_after_kill(g, server, both, synced, kept)
-            for _ in range(int(door.rounds(0, 10))):
+            for _ in range(int(door.rounds(0, 5))):
                 synced, kept = Neighbour(g, server, "again", both).kill_amid_writes()
                 look_after_kill(g, server, both, synced, kept)
             server.expect_no_leak("guests")
