@@ -221,10 +221,9 @@ long pair_wait(struct nvme *d, struct pair *p, struct completion *out)
 {
 	uint64_t start = monotonic_ns();
 
-	while (!pair_has(p))
+	while (!pair_take(d, p, out))
 		if (!nvme_patience(start) || (nvme_get(d, REG_CSTS) & CSTS_CFS && !pair_has(p)))
 			return -ETIMEDOUT;
-	pair_take(d, p, out);
 	nvme_ring_cq(d, p->cq_id, p->head);
 	return 0;
 }

@@ -54,13 +54,13 @@ struct pages {
 static struct pages scatter(struct bench *b, uint32_t offset, uint32_t bytes, uint64_t *state)
 {
 	struct pages pages = {.size = (uint32_t)PAGE << b->d.mps, .offset = offset};
-	const unsigned there = MOST * 8 / pages.size;
+	const unsigned there = MOST * 8 / PAGE >> b->d.mps;
 	unsigned order[256];
 
-	pages.count = (offset + bytes + pages.size - 1) / pages.size;
+	pages.count = (offset + bytes + pages.size - 1) / PAGE >> b->d.mps;
 	for (unsigned i = 0; i < there; i++)
 		order[i] = i;
-	for (unsigned i = 0; i < pages.count; i++) {
+	for (unsigned i = 0; i < pages.count && i < there; i++) {
 		const unsigned k = i + (unsigned)(random_next(state) % (there - i));
 		const unsigned other = order[i];
 
