@@ -47,6 +47,7 @@ static bool begin(struct bench *b, struct test *t)
 	       SPEC_TRUE(t, "6.15: there is room for much", b->first > BLOCKS / 4);
 }
 
+/* doc, errors; 5.14.1.1 */
 static void filled(struct test *t)
 {
 	struct command flush = {.opcode = NVM_FLUSH, .nsid = 1};
@@ -54,6 +55,12 @@ static void filled(struct test *t)
 
 	if (!begin(&b, t))
 		return;
+	SPEC(t, "5.14.1.1", nvme_log(&b.d, 1, 0, b.log, PAGE, false), OK);
+	SPEC(t, "doc, errors; figure 195: SQID", get16(b.log + 8), 1);
+	SPEC(t, "doc, errors; figure 195: status", get16(b.log + 12) >> 1 & 0x7ff, CAPACITY_EXCEEDED);
+	SPEC_TRUE(t, "doc, errors; figure 195: LBA",
+		  get64(b.log + 16) >= b.first && get64(b.log + 16) < b.first + STEP);
+	SPEC(t, "doc, errors; figure 195: NSID", get32(b.log + 24), 1);
 	SPEC(t, "6.8", pair_do(&b.d, &b.p, &flush), OK);
 	for (uint64_t lba = 0; lba < b.first && !t->failed; lba += STEP) {
 		SPEC(t, "6.9", move(&b, NVM_READ, lba), OK);
