@@ -339,3 +339,12 @@ def tools(door):
         server.expect_no_leak("tools")
     for path in (disk, there, back):
         os.unlink(path)
+
+
+TESTS = {
+    "nvme-convert": convert,
+    "nvme-patterns": patterns,
+    "nvme-refusals": refusals,
+    "nvme-killed": killed,
+    "nvme-tools": tools,
+}
