@@ -263,6 +263,8 @@ def is_thorough(door):
 
 MEMORY = 256  # MiB, of the guest
 MEMFD = f"memory-backend-memfd,id=memory,size={MEMORY}M"
+# Its guest maps what the disk shall reach, and QEMU maps that. Linux has no patience with timers of slow machines if it remaps interrupts.
+VIRTUAL_IOMMU = ("-device", "intel-iommu,caching-mode=on,intremap=off")
 COMPLAINTS = "WRONG|FAILED|timeout|abort|nobody cared|I/O error"
 
 
@@ -370,22 +372,36 @@ def boot_sector(begin, count):
     return (code.ljust(0x28, b"\0") + packet).ljust(510, b"\0") + b"\x55\xaa"
 
 
-def boot_by_firmware(g, label, iommufd=False):
-    """The firmware finds the disk and boots from it."""
+def boot_by_firmware(g, label, *disk):
+    """The firmware finds the disk, of which QEMU is told by the arguments, and boots from it."""
     text = random.randbytes(8000).hex().encode()
     with open(g.image, "wb") as f:
         f.write(boot_sector(12345, len(text) // 512 + 1))
         f.seek(12345 * 512)
         f.write(text)
         f.truncate(16 << 20)
-    objects = ["-object", "iommufd,id=iommufd0"] if iommufd else []
     argv = ["qemu-system-x86_64", "-nodefaults", "-display", "none", "-serial", "stdio", "-no-reboot", "-m", str(MEMORY), "-machine",
-            "q35,accel=tcg", *objects, "-device", "vfio-pci,host=0000:01:00.0,bootindex=0" + (",iommufd=iommufd0" if iommufd else "")]
+            "q35,accel=tcg", *disk]
     status, out, err = g.door.run(*argv, options=["--memlock=off", f"--device=nvme,image={g.image}"])
     same(status, 0, f"{label}: exit status of QEMU, which says {err[-1000:]}")
     check(out.strip().encode() == text, f"{label}: it says {out[:200]!r}, not {text[:100]}")
     os.unlink(g.image)
     print(f"    ok {label}: the firmware boots from the disk", flush=True)
+
+
+def boot_passed_through(g, label, *objects, more=""):
+    """Also with registers that QEMU does not map, so that each access is a call, and with the table of MSI-X in a BAR of QEMU's."""
+    device = f"vfio-pci,host=0000:01:00.0,bootindex=0{more}"
+    for way in ("", ",x-no-mmap=on", ",x-msix-relocation=bar4"):
+        boot_by_firmware(g, label + way, *objects, "-device", device + way)
+
+
+def boot_by_drivers_of_qemu(g):
+    """The disk is one of QEMU's own, whose driver is that of nvme://."""
+    disk = ("-blockdev", "driver=nvme,node-name=disk,device=0000:01:00.0,namespace=1")
+    for controller in (("virtio-blk-pci,drive=disk,bootindex=0",), ("virtio-scsi-pci", "scsi-hd,drive=disk,bootindex=0"),
+                       ("nvme,drive=disk,serial=other,bootindex=0",)):
+        boot_by_firmware(g, controller[-1].split(",")[0], *disk, *[word for device in controller for word in ("-device", device)])
 
 
 def boot_with_huge_pages(g, label, **kw):
@@ -399,11 +415,13 @@ def boot_with_huge_pages(g, label, **kw):
 def guest(door):
     """a Linux guest verifies patterns on the disk and makes a file system; resets, unplugging, memory of several kinds"""
     with Guest(door) as g:
-        boot_by_firmware(g, "legacy")
+        boot_passed_through(g, "legacy")
+        boot_by_drivers_of_qemu(g)
         g.boot("unplugged and plugged", unplug=True)
         if not is_thorough(door):
             return
         g.boot("memory that is exchanged, resets", options=["--pin=share"], append="reset=1")
+        g.boot("an IOMMU in the guest", *VIRTUAL_IOMMU, append="intel_iommu=on iommu.strict=1 no_timer_check")
         g.boot("a pin, memory of a memfd", "-object", MEMFD, "-machine", "memory-backend=memory", append="pci=nomsi")
         boot_with_huge_pages(g, "memory of huge pages")
 
@@ -413,12 +431,13 @@ def guest_iommufd(door):
     with Guest(door) as g:
         if not g.has_iommufd:
             raise Skipped(f"{g.version} has no iommufd (qemu-system-x86 of the distribution's backports has)")
-        boot_by_firmware(g, "iommufd", iommufd=True)
+        boot_passed_through(g, "iommufd", "-object", "iommufd,id=iommufd0", more=",iommufd=iommufd0")
         g.boot("a pin, memory of a memfd, resets", "-object", MEMFD, "-machine", "memory-backend=memory",
                append="pci=nomsi reset=1", iommufd=True)
         if not is_thorough(door):
             return
         g.boot("unplugged and plugged", iommufd=True, unplug=True)
+        g.boot("an IOMMU in the guest", *VIRTUAL_IOMMU, append="intel_iommu=on no_timer_check", iommufd=True)
         if door.long:
             g.boot("memory that is exchanged", iommufd=True, options=["--pin=share"])
         boot_with_huge_pages(g, "memory of huge pages", iommufd=True)
