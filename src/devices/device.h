@@ -54,6 +54,9 @@ extern const struct vfio_device_hooks model_device_hooks;
 /* Sets what vfio/ sees of device->model. */
 void model_device_wrap(struct model_device *device);
 
-extern const struct iommuse_model ioat_model, nvme_model;
+/* iommu_device.page_response of its device */
+void model_device_answer(struct iommu_device *iommu, uint32_t pasid, uint32_t group, uint32_t code);
+
+extern const struct iommuse_model dmax_model, ioat_model, nvme_model;
 
 #endif

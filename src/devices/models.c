@@ -22,7 +22,7 @@
 
 const struct iommuse_model *const *devices_models(void)
 {
-	static const struct iommuse_model *const models[] = {&ioat_model, &nvme_model, NULL};
+	static const struct iommuse_model *const models[] = {&dmax_model, &ioat_model, &nvme_model, NULL};
 
 	return models;
 }

@@ -27,6 +27,7 @@ struct image {
 	int fd;
 	uint64_t size; /* when it was opened */
 	uint64_t identity;
+	bool grows;
 	unsigned count, reads;          /* that are under way, and how many of them are reads ... */
 	unsigned waiting;               /* or have not begun yet */
 	struct image_ios under_way;     /* in the order in which they came */
@@ -178,6 +179,7 @@ int image_open(const struct image_options *options, struct image **result, char 
 	if (rc)
 		goto out_close;
 	image->identity = identify(&st);
+	image->grows = !S_ISBLK(st.st_mode);
 	TAILQ_INIT(&image->under_way);
 	*result = image;
 	return 0;
@@ -245,7 +247,7 @@ static bool read_at_once(const struct image *image, struct image_io *io)
 {
 	const struct iovec all = {.iov_base = io->buffer, .iov_len = io->length};
 
-	if (image->under_way > 1)
+	if (image->count > 1)
 		return false;
 	io->raw = preadv2(image->fd, &all, 1, (off_t)io->offset, RWF_NOWAIT);
 	return io->raw > 0;
@@ -253,19 +255,22 @@ static bool read_at_once(const struct image *image, struct image_io *io)
 
 static bool do_at_once(struct image *image, struct image_io *io)
 {
-	switch (io->op) {
-	case IMAGE_READ:
-		return io->alone && read_at_once(image, io);
-	case IMAGE_WRITE:
-		return io->alone && write_at_once(image, io);
-	case IMAGE_ZERO:
-	case IMAGE_DISCARD:
-		/* Without a mode fallocate() would take room. */
-		io->raw = -EOPNOTSUPP;
+	uint64_t begin, end;
+	bool done;
+
+	/* Without a mode fallocate() would take room. */
+	io->raw = -EOPNOTSUPP;
+	if (io->op == IMAGE_ZERO || io->op == IMAGE_DISCARD)
 		return !io->mode;
-	default:
+	if (io->op == IMAGE_FLUSH || io->length > AT_ONCE_BYTES || image->spent > AT_ONCE_NS)
 		return false;
-	}
+	begin = now_ns();
+	done = io->op == IMAGE_WRITE ? write_at_once(image, io, begin) : read_at_once(image, io);
+	end = now_ns();
+	image->spent += end - begin;
+	if (done && end - begin > LONG_NS)
+		image->wary_until = end + WARY_NS;
+	return done;
 }
 
 /* Is one of them a read of what the other one changes? */
@@ -283,12 +288,22 @@ static void enter(struct image *image, struct image_io *io)
 
 	io->waits_for = 0;
 	if (io->op == IMAGE_READ ? image->reads < image->count : image->reads)
-		TAILQ_FOREACH(other, &image->under_way, under_way)
-	io->waits_for += are_in_conflict(other, io);
+		TAILQ_FOREACH (other, &image->under_way, under_way)
+			io->waits_for += are_in_conflict(other, io);
 	TAILQ_INSERT_TAIL(&image->under_way, io, under_way);
 	image->count++;
 	image->reads += io->op == IMAGE_READ;
 	image->waiting += io->waits_for > 0;
+}
+
+static void begin(struct image *image, struct image_io *io)
+{
+	if (do_at_once(image, io)) {
+		io->next = image->at_once;
+		image->at_once = io;
+	} else {
+		image->ops->start(image->engine, io);
+	}
 }
 
 /* Begins those that waited for nothing else. Returns whether there are any. */
@@ -301,7 +316,7 @@ static bool leave(struct image *image, struct image_io *io)
 		if (!are_in_conflict(io, other) || --other->waits_for)
 			continue;
 		image->waiting--;
-		image->ops->start(image->engine, other);
+		begin(image, other);
 		any = true;
 	}
 	TAILQ_REMOVE(&image->under_way, io, under_way);
@@ -310,43 +325,35 @@ static bool leave(struct image *image, struct image_io *io)
 	return any;
 }
 
-static void end_at_once(struct image *image, struct image_io *io)
-{
-	io->next = image->at_once;
-	image->at_once = io;
-}
-
 void image_start(struct image *image, struct image_io *io)
 {
 	io->result = 0;
 	io->done = 0;
+	io->cancelled = false;
 	io->mode = find_mode(image, io);
 	enter(image, io);
-	if (io->waits_for)
-		return;
-	if (io->alone && do_at_once(image, io))
-		end_at_once(image, io);
-	else
-		image->ops->start(image->engine, io);
+	if (!io->waits_for)
+		begin(image, io);
 }
 
 void image_cancel(struct image *image)
 {
 	struct image_io *io;
 
-	TAILQ_FOREACH(io, &image->under_way, under_way)
-	{
+	TAILQ_FOREACH (io, &image->under_way, under_way) {
 		if (!io->waits_for)
 			continue;
 		io->waits_for = 0;
-		io->raw = -ECANCELED;
-		end_at_once(image, io);
+		io->cancelled = true;
+		io->next = image->at_once;
+		image->at_once = io;
 	}
 	image->waiting = 0;
 }
 
 void image_push(struct image *image)
 {
+	image->spent = 0;
 	if (image->count)
 		image->ops->push(image->engine);
 }
@@ -426,6 +433,10 @@ static bool interrupted(int64_t raw)
 /* Returns whether it is to go on. */
 static bool ended(struct image *image, struct image_io *io)
 {
+	if (io->cancelled) {
+		io->result = -ECANCELED;
+		return false;
+	}
 	if (interrupted(io->raw))
 		return true;
 	note_loss(image, io);

@@ -4,8 +4,8 @@
  * of two engines: io_uring, or threads where that is refused. Not thread-safe: one thread at a time uses an image.
  *
  * A small write into the page cache takes less time than to hand it to another thread, which is what io_uring does with
- * it on most file systems. So one that is alone is done at once, but for some time after one that took long. The same
- * is done with a read that need not wait.
+ * it on most file systems. So it is done at once, unless that has taken some time since the last push, or a write has
+ * taken long in the last second. The same is done with a read that need not wait, if there is nothing else.
  *
  * Who reads what is just being written gets all of it or nothing. The page cache of most file systems does not promise
  * even a sector, so reads and what changes the same bytes wait for each other, in the order in which they came.
@@ -46,6 +46,7 @@ struct image_io {
 	struct image_io *next;
 	TAILQ_ENTRY(image_io) under_way;
 	unsigned waits_for; /* so many that came before */
+	bool cancelled;
 };
 
 TAILQ_HEAD(image_ios, image_io);

@@ -52,6 +52,7 @@ void nvme_requests_forget(struct nvme *nvme)
 {
 	for (unsigned i = 0; i < NVME_REQUESTS; i++)
 		nvme->request[i].sq = NULL;
+	nvme->cache_flush.forgotten = true;
 	image_cancel(nvme->image);
 }
 

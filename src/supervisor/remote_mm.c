@@ -154,10 +154,7 @@ static bool compare(const struct remote_mm *x, const struct remote_mm *y)
 	const pid_t tid = atomic_load(&y->tid);
 	long different;
 
-	/* To ask may take as long as their processes like, so it is not asked of strangers. What one process has had
-	 * one after the other is not the same. An id is there, and stays, when the memory is open. */
-	if (a->pid == b->pid || x->mem < 0 || y->mem < 0 || !memory_ids_equal(&x->id, &y->id) || remote_mm_gone(x) ||
-	    remote_mm_gone(y))
+	if (remote_mm_gone(x) || remote_mm_gone(y))
 		return false;
 	different = syscall(__NR_kcmp, x->base.pid, tid, KCMP_VM, 0, 0);
 	if (different < 0 && errno != ESRCH)
@@ -175,15 +172,15 @@ static bool compare(const struct remote_mm *x, const struct remote_mm *y)
  */
 static bool remote_same(struct mm *a, struct mm *b)
 {
-	struct remote_mm *x = remote_of(a);
+	struct remote_mm *x = remote_of(a), *y = remote_of(b);
 	bool same;
 
 	/* To ask may take as long as their processes like, so it is not asked of strangers. What one process has had
-	 * one after the other is not the same. */
-	if (a->pid == b->pid || !memory_ids_equal(&x->id, &remote_of(b)->id))
+	 * one after the other is not the same. An id is there, and stays, when the memory is open. */
+	if (a->pid == b->pid || x->mem < 0 || y->mem < 0 || !memory_ids_equal(&x->id, &y->id))
 		return false;
 	use(x);
-	same = compare(x, remote_of(b));
+	same = compare(x, y);
 	unuse(x);
 	return same;
 }

@@ -56,6 +56,7 @@ static int join(struct vfio_group *group, struct ctx *ctx, struct client *client
 	}
 	file_get(&ctx->file);
 	group->container = ctx;
+	atomic_fetch_add(&ctx->compat_groups, 1);
 	return 0;
 }
 
@@ -70,12 +71,7 @@ static int set_ctx(struct group_file *file, struct ctx *ctx, struct client *clie
 	if (group->container || group->opener != file)
 		rc = -EINVAL;
 	else if (ctx)
-		rc = compat_ioas_make(ctx, client);
-	if (!rc) {
-		file_get(&ctx->file);
-		group->container = ctx;
-		atomic_fetch_add(&ctx->compat_groups, 1);
-	}
+		rc = join(group, ctx, client, &left);
 	pthread_mutex_unlock(&group->lock);
 	leftovers_end(&left);
 	return rc;
@@ -103,11 +99,11 @@ static struct ctx *take_container(struct vfio_group *group, struct leftovers *le
 {
 	struct ctx *ctx = group->container;
 
-	if (ctx)
-		atomic_fetch_sub(&ctx->compat_groups, 1);
 	group->container = NULL;
-	if (ctx)
+	if (ctx) {
+		atomic_fetch_sub(&ctx->compat_groups, 1);
 		bonds_remove_group(ctx, group, left);
+	}
 	return ctx;
 }
 

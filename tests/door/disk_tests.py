@@ -183,3 +183,11 @@ def two(door):
     same(pathlib.Path(disks[1]).read_bytes()[:MIB], bytes([78 + n]) * MIB, "the image in the end")
     for disk in disks:
         os.unlink(disk)
+
+
+TESTS = {
+    "nvme-struck": struck,
+    "nvme-killed-often": killed_often,
+    "nvme-killed-tools": killed_tools,
+    "nvme-two": two,
+}

@@ -603,3 +603,11 @@ def guests(door):
         check_image(door, images[0], kept)
         for path in images:
             os.unlink(path)
+
+
+TESTS = {
+    "nvme-guest": guest,
+    "nvme-guest-iommufd": guest_iommufd,
+    "nvme-guest-kvm": guest_kvm,
+    "nvme-guests": guests,
+}

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from harness import Server, Skipped, await_that, check, descendants, same
+from harness import Server, Skipped, await_that, check, descendants, read_line, same
 
 DISK = "nvme://0000:01:00.0/1"
 MIB = 1 << 20
@@ -345,6 +345,7 @@ TESTS = {
     "nvme-convert": convert,
     "nvme-patterns": patterns,
     "nvme-refusals": refusals,
+    "nvme-locked": locked,
     "nvme-killed": killed,
     "nvme-tools": tools,
 }

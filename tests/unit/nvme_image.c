@@ -172,20 +172,6 @@ static void what_is_cached_goes_to_disk_when_the_cache_is_switched_off(void)
 	drop_disk(d);
 }
 
-/* Two writes that are held, of more than is done at once. */
-static void hold_writes(struct disk *d)
-{
-	enum { BLOCKS = 256 };
-
-	for (uint64_t page = 1; page < BLOCKS * 512 / PAGE; page++)
-		memcpy(d->memory + LISTS + 8 * (page - 1), &(uint64_t){DATA + page * PAGE}, 8);
-	hold_calls(SYS_pwritev2);
-	put(d, 1, io(IO_WRITE, 0, BLOCKS, DATA, LISTS));
-	put(d, 1, io(IO_WRITE, BLOCKS, BLOCKS, DATA, LISTS));
-	ring(d, 1);
-	look(d);
-}
-
 static void writes_under_way_are_on_disk_without_a_cache(void)
 {
 	struct disk *d = new_disk();
