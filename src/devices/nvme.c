@@ -81,7 +81,7 @@ static void mend(struct nvme *nvme)
 			     (uint64_t)READY_TIMEOUT << CAP_TO_SHIFT | UINT64_C(1) << CAP_CSS_SHIFT |
 			     (uint64_t)MPS_MAX << CAP_MPSMAX_SHIFT;
 
-	keep(nvme, NVME_CAP, (uint32_t)cap);
+	keep(nvme, NVME_CAP, (uint32_t)(cap & UINT32_MAX));
 	keep(nvme, NVME_CAP + 4, (uint32_t)(cap >> 32));
 	keep(nvme, NVME_VS, NVME_VERSION);
 	keep(nvme, NVME_CSTS, nvme->status);
