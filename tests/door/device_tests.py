@@ -72,8 +72,9 @@ BY_POINTER = (
 NOT_ATTACHED = (
     r"iommuse: 0000:01:00.0 PASID 3: DMA read of 64 bytes from IOVA 0x100000 blocked: "
     r"the PASID is not attached to an IOAS\n")
+# A process that has ended by the time that it is told of has no name any more.
 NOT_WRITABLE = (
-    r"iommuse: 0000:01:00.0 PASID 1 of process \d+ \([^)]*\): DMA write of 45 bytes to address 0x[0-9a-f]+ blocked: "
+    r"iommuse: 0000:01:00.0 PASID 1 of process \d+(?: \([^)]*\))?: DMA write of 45 bytes to address 0x[0-9a-f]+ blocked: "
     r"the process has no such memory, or may not access it so\n")
 MEASURED = (
     r"blocks of 1 MiB: device [\d.]+ GB/s, process_vm_readv and process_vm_writev [\d.]+ GB/s, ratio \d+ %\n")
