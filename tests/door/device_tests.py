@@ -94,6 +94,8 @@ def dmax(door):
                                 options=["--device=ioat", "--device=dmax"])
     same(status, 0, f"copy_by_pointer --measure: {err}")
     check(out.startswith(BY_POINTER) and re.fullmatch(MEASURED, out[len(BY_POINTER):]), f"says {out!r}")
+    # This one goes on for long after its mistake, so it has a name.
+    check(re.search(r"PASID 1 of process \d+ \(door-copy_by_po\): DMA write of 45 bytes", err), f"says {err!r}")
     status, out, err = door.run(door.program("copy_by_pointer"), options=["--device=ioat"])
     same((status, out), (1, ""), "another device")
     check("No such device" in err or "Invalid argument" in err, f"says {err!r}")
