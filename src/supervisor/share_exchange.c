@@ -127,8 +127,8 @@ static bool has_ended(const struct exchange *x, pid_t tid)
 		return true;
 	text[fread(text, 1, sizeof(text) - 1, stat)] = '\0';
 	fclose(stat);
-	state = strrchr(text, ')');
-	return state && state[1] && (state[2] == 'Z' || state[2] == 'X');
+	state = strrchr(text, ')'); /* none: it ended before it was read */
+	return !state || (state[1] && (state[2] == 'Z' || state[2] == 'X'));
 }
 
 /* Stops a thread that does not wait for us. One that begins to does not stop before its answer: the end of our thread
@@ -353,7 +353,7 @@ static int stop_and_exchange(struct exchange *x)
 	x->obstacle = "not all of its threads could be stopped";
 	err = stop_others(x);
 	if (err)
-		return err;
+		return notify_valid(x->supervisor->listener, x->n) ? err : -ESRCH;
 	x->obstacle = "it is traced already";
 	err = tracer_seize(x->n->tid, 0, true);
 	if (err)

@@ -727,6 +727,13 @@ static void killed_meanwhile(struct test *t)
 	}
 }
 
+static void *idle(void *context)
+{
+	for (;;)
+		pause();
+	return context;
+}
+
 /* Not a case: ends by SIGKILL of its own, for who waits for it. */
 static void *kill_soon(void *context)
 {
@@ -735,13 +742,16 @@ static void *kill_soon(void *context)
 	return NULL;
 }
 
-static int die(const char *argument)
+static int die(const char *after_us, const char *idle_threads)
 {
-	useconds_t after = (useconds_t)atoi(argument);
+	useconds_t after = (useconds_t)atoi(after_us);
 	struct test t = {.name = "die"};
 	pthread_t thread;
 	int fds[2];
 
+	for (int i = atoi(idle_threads); i; i--)
+		if (pthread_create(&thread, NULL, idle, NULL))
+			return 2;
 	if (pipe2(fds, O_CLOEXEC) || pthread_create(&thread, NULL, kill_soon, &after))
 		return 2;
 	live_until_killed(&t, fds[1]);
@@ -794,7 +804,7 @@ int main(int argc, char **argv)
 		{"memory_that_grows", memory_that_grows},
 	};
 
-	if (argc == 3 && !strcmp(argv[1], "--die"))
-		return die(argv[2]);
+	if (argc == 4 && !strcmp(argv[1], "--die"))
+		return die(argv[2], argv[3]);
 	return TEST_MAIN(argc, argv, cases);
 }
