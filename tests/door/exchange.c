@@ -644,7 +644,8 @@ static void many_maps_take_few_exchanges(struct test *t)
 static void holes_and_protections(struct test *t)
 {
 	unsigned char *memory = new_memory(LENGTH, 1);
-	struct iommu_ioas_map read_only = {.size = sizeof(read_only), .flags = MAP_FIXED_IOVA | MAP_READABLE};
+	struct iommu_ioas_map read_only = {
+		sizeof(read_only), MAP_FIXED_IOVA | MAP_READABLE, 0, 0, address(memory), 5 * PAGE, FIRST_IOVA};
 	struct system s;
 
 	if (!set_up(t, &s))
@@ -658,9 +659,6 @@ static void holes_and_protections(struct test *t)
 	SAME(t, map(&s, memory, 5 * PAGE, FIRST_IOVA), -EFAULT); /* to be written */
 	SAME(t, map(&s, memory + 7 * PAGE, 3 * PAGE, FIRST_IOVA), -EFAULT);
 	read_only.ioas_id = s.d.ioas;
-	read_only.user_va = address(memory);
-	read_only.length = 5 * PAGE;
-	read_only.iova = FIRST_IOVA;
 	SAME(t, door_ioctl(s.d.fd, IOMMU_IOAS_MAP, &read_only), 0);
 	SAME(t, map(&s, memory + 9 * PAGE, 7 * PAGE, FIRST_IOVA + 9 * PAGE), 0);
 	mprotect(memory, 5 * PAGE, PROT_READ | PROT_WRITE);
@@ -727,15 +725,8 @@ static void killed_meanwhile(struct test *t)
 	}
 }
 
-static void *idle(void *context)
-{
-	for (;;)
-		pause();
-	return context;
-}
-
 /* Not a case: ends by SIGKILL of its own, for who waits for it. */
-static void *kill_soon(void *context)
+static void *kill_after(void *context)
 {
 	usleep(*(useconds_t *)context);
 	kill(getpid(), SIGKILL);
@@ -744,15 +735,14 @@ static void *kill_soon(void *context)
 
 static int die(const char *after_us, const char *idle_threads)
 {
-	useconds_t after = (useconds_t)atoi(after_us);
+	useconds_t after = (useconds_t)atoi(after_us), hour = 3600000000U;
 	struct test t = {.name = "die"};
 	pthread_t thread;
-	int fds[2];
+	int fds[2], rc = pipe2(fds, O_CLOEXEC);
 
-	for (int i = atoi(idle_threads); i; i--)
-		if (pthread_create(&thread, NULL, idle, NULL))
-			return 2;
-	if (pipe2(fds, O_CLOEXEC) || pthread_create(&thread, NULL, kill_soon, &after))
+	for (int i = atoi(idle_threads); i && !rc; i--)
+		rc = pthread_create(&thread, NULL, kill_after, &hour);
+	if (rc || pthread_create(&thread, NULL, kill_after, &after))
 		return 2;
 	live_until_killed(&t, fds[1]);
 	return 3;
