@@ -55,15 +55,35 @@ __attribute__((format(printf, 3, 4))) static int say(const struct why *why, int 
 
 /* Opening */
 
-/* Makes it, with its size, under its name; or not at all. */
+/* Puts a file's name on disk. Some file systems refuse that, and some directories cannot be opened: then nobody can. */
+static void settle_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd;
+
+	if (!directory)
+		return;
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
+	free(directory);
+}
+
+/* Makes it, with its size, under its name, and that on disk, as flushes are later of what is in it; or not at all. */
 static int make(const struct image_options *options, const struct why *why)
 {
 	int fd = open(options->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666), rc;
 
 	if (fd < 0)
 		return say(why, -errno, "cannot make %s: %s", options->path, strerror(errno));
-	if (!ftruncate(fd, (off_t)options->size))
+	if (!ftruncate(fd, (off_t)options->size)) {
+		fsync(fd);
+		settle_name(options->path);
 		return fd;
+	}
 	rc = say(why, -errno, "cannot make %s of %" PRIu64 " bytes: %s", options->path, options->size, strerror(errno));
 	close(fd);
 	unlink(options->path);

@@ -17,15 +17,17 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { CAUGHT = 7, HELD_MAX = 64 };
+enum { CAUGHT = 8, HELD_MAX = 64 };
 
 struct caught_call {
 	int number;
 	unsigned count;
-	int error; /* of the next ones */
+	ino_t file; /* of the last one, whose first argument is a descriptor */
+	int error;  /* of the next ones */
 	unsigned failing;
 	bool hold;
 	unsigned held;
@@ -39,6 +41,7 @@ static struct {
 } caught = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.call = {{.number = SYS_fdatasync},
+		 {.number = SYS_fsync},
 		 {.number = SYS_fallocate},
 		 {.number = SYS_pwrite64},
 		 {.number = SYS_preadv2},
@@ -73,6 +76,7 @@ static inline void *answer_calls(void *context)
 	for (;;) {
 		struct seccomp_notif asked = {0};
 		struct caught_call *call;
+		struct stat st;
 
 		if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked)) {
 			if (errno == EINTR || errno == ENOENT)
@@ -82,6 +86,7 @@ static inline void *answer_calls(void *context)
 		pthread_mutex_lock(&caught.lock);
 		call = caught_call(asked.data.nr);
 		call->count++;
+		call->file = fstat((int)asked.data.args[0], &st) ? 0 : st.st_ino;
 		if (call->hold && call->held < HELD_MAX) {
 			call->id[call->held++] = asked.id;
 		} else {
@@ -125,6 +130,16 @@ static inline unsigned calls_made(int number)
 	count = caught_call(number)->count;
 	pthread_mutex_unlock(&caught.lock);
 	return count;
+}
+
+static inline ino_t file_of_call(int number)
+{
+	ino_t file;
+
+	pthread_mutex_lock(&caught.lock);
+	file = caught_call(number)->file;
+	pthread_mutex_unlock(&caught.lock);
+	return file;
 }
 
 /* So many, from the next on. */

@@ -50,6 +50,54 @@ static void hold_writes(struct disk *d)
 	look(d);
 }
 
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	CHECK_EQ(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+/* Where the file system can say that of a directory. */
+static void a_new_image_has_its_name_on_disk(void)
+{
+	static const int errors[] = {0, EINVAL, EIO};
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+	char directory[] = "/tmp/nvme-images-XXXXXX", path[64], before[4096];
+	struct stat st;
+
+	CHECK(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/made", directory);
+	CHECK(getcwd(before, sizeof(before)));
+	memset(d, 0, sizeof(*d));
+	d->size = "1M";
+	d->aio = "threads";
+	for (size_t i = 0; i < 2 * sizeof(errors) / sizeof(errors[0]); i++) {
+		unsigned made = calls_made(SYS_fsync);
+
+		if (i % 2)
+			CHECK_EQ(chdir(directory), 0);
+		d->image = i % 2 ? "made" : path;
+		fail_calls(SYS_fsync, errors[i / 2], errors[i / 2] ? ALWAYS : 0);
+		CHECK_EQ(make_disk(d), 0);
+		CHECK(calls_made(SYS_fsync) > made);
+		CHECK_EQ(file_of_call(SYS_fsync), inode_of(directory));
+		CHECK_EQ(stat(path, &st), 0);
+		CHECK_EQ(st.st_size, 1 << 20);
+		nvme_model.destroy(d->state);
+		/* One that is there has it. */
+		made = calls_made(SYS_fsync);
+		CHECK_EQ(make_disk(d), 0);
+		CHECK_EQ(calls_made(SYS_fsync), made);
+		nvme_model.destroy(d->state);
+		CHECK_EQ(chdir(before), 0);
+		unlink(path);
+	}
+	fail_calls(SYS_fsync, 0, 0);
+	rmdir(directory);
+	free(d);
+}
+
 /* The file system cannot, which is found out once. */
 static void no_room_is_taken_by_a_discard(void)
 {
@@ -618,6 +666,7 @@ int main(void)
 		return 77;
 	}
 	make_image(image, 1 << 20);
+	a_new_image_has_its_name_on_disk();
 	no_room_is_taken_by_a_discard();
 	zeroes_are_written_where_a_place_cannot_be_made_zeroes();
 	an_operation_that_takes_long_holds_up_no_other();
