@@ -54,15 +54,6 @@ void nvme_cq_init(struct nvme *nvme, unsigned id, uint64_t base, uint32_t size)
 	silence(nvme, 2 * id + 1);
 }
 
-void nvme_sq_fini(struct nvme *nvme, struct nvme_sq *sq)
-{
-	sq->exists = false;
-	sq->deleting = false;
-	sq->cq->users--;
-	nvme->sq_count--;
-	silence(nvme, 2U * sq->id);
-}
-
 void nvme_cq_fini(struct nvme *nvme, struct nvme_cq *cq)
 {
 	cq->exists = false;
@@ -237,6 +228,17 @@ static void write_staged(struct nvme *nvme, struct nvme_cq *cq)
 	if (n && iommuse_dma_write(nvme->device, IOMMUSE_NO_PASID, cq->base + ((uint64_t)start << CQE_SHIFT),
 				   cq->staged, n * sizeof(*cq->staged), NULL))
 		nvme_fail(nvme);
+}
+
+/* All completions of its commands are there when the driver learns that it is gone: it takes others for aborted. */
+void nvme_sq_fini(struct nvme *nvme, struct nvme_sq *sq)
+{
+	write_staged(nvme, sq->cq);
+	sq->exists = false;
+	sq->deleting = false;
+	sq->cq->users--;
+	nvme->sq_count--;
+	silence(nvme, 2U * sq->id);
 }
 
 /* Would a driver that tries again have another result? (4.6.1, DNR) */

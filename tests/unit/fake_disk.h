@@ -46,6 +46,7 @@ struct disk {
 	char said[256];
 	unsigned vectors, raised[VECTORS];
 	bool asserted;
+	void (*on_raise)(struct disk *d, unsigned vector); /* or NULL */
 	uint16_t cid;
 	struct driver_queue queue[DRIVER_QUEUES];
 	_Alignas(4096) uint8_t area[AREA];
@@ -116,6 +117,8 @@ static inline void fake_raise(struct iommuse_device *base, unsigned vector)
 {
 	CHECK(vector < VECTORS);
 	disk_of(base)->raised[vector]++;
+	if (disk_of(base)->on_raise)
+		disk_of(base)->on_raise(disk_of(base), vector);
 }
 
 static inline void fake_set_intx(struct iommuse_device *base, bool asserted)

@@ -314,6 +314,38 @@ static void a_queue_is_there_until_its_commands_have_ended(void)
 	drop_disk(d);
 }
 
+/* The driver looks when it is told that the queue is gone, which is not later. */
+static void take_all_of_queue_1(struct disk *d, unsigned vector)
+{
+	struct nvme_completion completion;
+
+	while (!vector && peek(d, 1, &completion)) {
+		CHECK_EQ(completion.status >> 1, 0);
+		take(d, 1);
+	}
+}
+
+static void a_queue_is_gone_after_its_last_completion(void)
+{
+	struct disk *d = new_disk();
+
+	d->vectors = VECTORS;
+	d->on_raise = take_all_of_queue_1;
+	for (unsigned round = 0; round < 12; round++) {
+		hold_writes(d);
+		put(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_SQ, .dw10 = 1});
+		ring(d, 0);
+		look(d);
+		CHECK_EQ(d->queue[1].head, 0);
+		release_calls(SYS_pwritev2);
+		CHECK_EQ(get(d, 0).status >> 1, 0);
+		CHECK_EQ(d->queue[1].head, 2);
+		CHECK_EQ(status_of(d, 0, (struct nvme_command){.opcode = ADMIN_DELETE_CQ, .dw10 = 1}), 0);
+		make_queue(d, 1, ENTRIES, ENTRIES);
+	}
+	drop_disk(d);
+}
+
 /* By the driver, or by VFIO with a queue that is being deleted. */
 static void nothing_of_before_a_reset_comes_after_it(void)
 {
@@ -675,6 +707,7 @@ int main(void)
 	what_is_read_with_fua_is_on_disk();
 	what_is_discarded_stays_so_without_a_cache();
 	a_queue_is_there_until_its_commands_have_ended();
+	a_queue_is_gone_after_its_last_completion();
 	nothing_of_before_a_reset_comes_after_it();
 	a_shutdown_waits_for_what_is_under_way();
 	errors_of_the_image_have_a_status();
