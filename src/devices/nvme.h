@@ -166,7 +166,7 @@ struct nvme {
 	uint32_t interrupt_mask; /* of the pin */
 	bool asserted;
 	bool pin_news;  /* what the pin depends on has changed */
-	int64_t budget; /* bytes of data that this callback may still move */
+	int64_t budget; /* bytes of data that this callback may still move, or what takes as long */
 	unsigned bells_checked;
 	unsigned turn; /* the submission queue that is asked first */
 

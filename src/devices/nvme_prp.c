@@ -13,6 +13,9 @@
 #define SGL_AT_ONCE     16U
 #define SGL_ALIGNMENT   8U /* of a segment */
 
+/* Bytes that take as long as a descriptor does, or a shorter piece of data, about. */
+#define PIECE_COST 256U
+
 enum {
 	SGL_DATA = 0x0,
 	SGL_BIT_BUCKET = 0x1,
@@ -205,6 +208,7 @@ static uint16_t walk_some(struct nvme *nvme, struct sgl_walk *walk)
 	if (n > walk->budget)
 		return NVME_SGL_INVALID_COUNT;
 	walk->budget -= n;
+	nvme->budget -= n * PIECE_COST;
 	status = read_memory(nvme, segment.iova, descriptor, n * sizeof(*descriptor));
 	walk->segment.iova += n * sizeof(*descriptor);
 	walk->segment.left -= n;
@@ -259,6 +263,8 @@ static uint16_t copy(struct nvme *nvme, const struct nvme_spans *spans, uint32_t
 			rc = iommuse_dma_write(nvme->device, IOMMUSE_NO_PASID, iova, buffer, part, NULL);
 		else if (!to_memory && !span->nowhere)
 			rc = iommuse_dma_read(nvme->device, IOMMUSE_NO_PASID, iova, buffer, part, NULL);
+		if (part < PIECE_COST)
+			nvme->budget -= PIECE_COST;
 		if (rc)
 			return NVME_DATA_TRANSFER_ERROR;
 		buffer += part;

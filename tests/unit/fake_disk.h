@@ -45,6 +45,7 @@ struct disk {
 	const char *image, *size, *block, *mdts, *queues, *readonly, *serial, *aio;
 	char said[256];
 	unsigned vectors, raised[VECTORS];
+	unsigned copies; /* by DMA */
 	bool asserted;
 	void (*on_raise)(struct disk *d, unsigned vector); /* or NULL */
 	uint16_t cid;
@@ -97,6 +98,7 @@ static inline int fake_read(struct iommuse_device *base, uint32_t pasid, uint64_
 			    struct iommuse_fault *fault)
 {
 	CHECK_EQ(pasid, IOMMUSE_NO_PASID);
+	disk_of(base)->copies++;
 	if (fake_fault(iova, n, false, fault))
 		return -EFAULT;
 	memcpy(to, disk_of(base)->memory + iova, n);
@@ -107,6 +109,7 @@ static inline int fake_write(struct iommuse_device *base, uint32_t pasid, uint64
 			     struct iommuse_fault *fault)
 {
 	CHECK_EQ(pasid, IOMMUSE_NO_PASID);
+	disk_of(base)->copies++;
 	if (fake_fault(iova, n, true, fault))
 		return -EFAULT;
 	memcpy(disk_of(base)->memory + iova, from, n);

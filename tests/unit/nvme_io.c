@@ -314,6 +314,47 @@ static void wrong_sgls_are_refused(void)
 	drop_disk(d);
 }
 
+/* How many copies the controller makes in one look, at most, for commands of four queues whose data are by a list. */
+static unsigned most_copies(struct disk *d, uint32_t bytes, unsigned status)
+{
+	struct nvme_completion completion;
+	unsigned most = 0;
+
+	for (unsigned q = 2; q <= 4; q++)
+		make_queue(d, q, ENTRIES, ENTRIES);
+	for (unsigned q = 1; q <= 4; q++) {
+		for (unsigned i = 0; i < ENTRIES - 1; i++)
+			put(d, q, sgl_io(IO_READ, 1, LISTS, bytes, SGL_LAST));
+		ring(d, q);
+	}
+	for (unsigned i = 0; i < 4 * (ENTRIES - 1); i++) {
+		while (!peek(d, i % 4 + 1, &completion)) {
+			d->copies = 0;
+			nvme_model.poll(d->state);
+			most = d->copies > most ? d->copies : most;
+		}
+		CHECK_EQ(completion.status >> 1 & STATUS_CODE, status);
+		take(d, i % 4 + 1);
+	}
+	return most;
+}
+
+/* Of lists that lead to no data, and of data in the smallest pieces. */
+static void not_all_lists_are_walked_in_one_look(void)
+{
+	struct disk *d = new_open_disk();
+
+	memset(d->memory + LISTS, 0, 0x20000);
+	CHECK(most_copies(d, 0x20000, NVME_SGL_INVALID_COUNT) < 20 * 64);
+	drop_disk(d);
+
+	d = new_open_disk();
+	for (unsigned i = 0; i < 256; i++)
+		put_sgl(d, LISTS, i, DATA + 4UL * i, 2, SGL_DATA);
+	CHECK(most_copies(d, 0x1000, 0) < 20 * 256);
+	drop_disk(d);
+}
+
 /* Other commands */
 
 static void compare_finds_what_differs(void)
@@ -595,6 +636,7 @@ static void all(void)
 	wrong_prps_are_refused();
 	sgls_of_all_shapes();
 	wrong_sgls_are_refused();
+	not_all_lists_are_walked_in_one_look();
 	compare_finds_what_differs();
 	zeroes_are_written();
 	ranges_are_discarded();
