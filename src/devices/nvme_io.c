@@ -7,7 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define COMPARED 4096U /* bytes at once */
+#define COMPARED     4096U /* bytes at once */
+#define DISCARD_COST 4096U /* bytes of data that take as long as to begin one, about */
 
 /* A range of a dataset management command (6.7). */
 struct range {
@@ -298,6 +299,7 @@ static uint16_t discard_next(struct nvme *nvme, struct nvme_request *request)
 		if (!range->blocks)
 			continue;
 		request->discarded = true;
+		nvme->budget -= DISCARD_COST;
 		return start(nvme, request, IMAGE_DISCARD, range->lba << nvme->block_shift,
 			     (uint64_t)range->blocks << nvme->block_shift, discard_next);
 	}
