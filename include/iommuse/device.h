@@ -108,6 +108,13 @@ struct iommuse_model {
 
 	/* The answer to iommuse_page_request(). Called some time after it, not within it. May be NULL. */
 	void (*page_response)(void *state, uint32_t pasid, uint32_t group, bool success);
+
+	/*
+	 * The driver is about to unmask the interrupt pin, which is asserted, and may have said in an area that it need
+	 * not be. Sees to the pin and begins no work: a thread of the driver's waits for it, and poll is called soon.
+	 * NULL: poll is called instead.
+	 */
+	void (*look_at_pin)(void *state);
 };
 
 /* A DMA that went wrong. */

@@ -446,6 +446,14 @@ static bool call_poll(void *context)
 	return found;
 }
 
+static void call_look_at_pin(void *context)
+{
+	struct model_device *device = context;
+
+	device->model.look_at_pin(device->state);
+	end_callback(device);
+}
+
 void model_device_wrap(struct model_device *device)
 {
 	device->seen = device->model;
@@ -455,6 +463,7 @@ void model_device_wrap(struct model_device *device)
 	device->seen.read = device->model.read ? call_read : NULL;
 	device->seen.write = device->model.write ? call_write : NULL;
 	device->seen.poll = device->model.poll || device->model.page_requests ? call_poll : NULL;
+	device->seen.look_at_pin = device->model.look_at_pin ? call_look_at_pin : NULL;
 	device->vfio.model = &device->seen;
 	device->vfio.state = device;
 }

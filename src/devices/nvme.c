@@ -277,6 +277,18 @@ static bool nvme_poll(void *state)
 	return false;
 }
 
+/* By a thread that may be anybody's, and what a thread began by io_uring ends only where it runs. */
+static void nvme_look_at_pin(void *state)
+{
+	struct nvme *nvme = state;
+
+	if (nvme->state != NVME_READY)
+		return;
+	nvme_take_doorbells(nvme);
+	watch_mask(nvme);
+	nvme_post(nvme);
+}
+
 /* The device */
 
 static void nvme_reset(void *state)
@@ -490,4 +502,5 @@ const struct iommuse_model nvme_model = {
 	.destroy = nvme_destroy,
 	.reset = nvme_reset,
 	.poll = nvme_poll,
+	.look_at_pin = nvme_look_at_pin,
 };

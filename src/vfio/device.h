@@ -55,7 +55,8 @@ struct vfio_device_hooks {
 	/* Its memory is there, it was reset: the model may be polled. Returns 0, or -EAGAIN: then it is not open. */
 	int (*opened)(struct vfio_device *device);
 	void (*closing)(struct vfio_device *device); /* returns when no callback runs or will run but reset */
-	void (*kick)(struct vfio_device *device);    /* something was written: poll soon. From any thread. */
+	/* Something was written, or the pin is about to be unmasked: poll soon. From any thread. */
+	void (*kick)(struct vfio_device *device);
 };
 
 struct vfio_device {
@@ -97,6 +98,12 @@ struct vfio_device {
 
 	struct irqs irqs;
 };
+
+static inline void vfio_device_kick(struct vfio_device *device)
+{
+	if (device->hooks && device->hooks->kick)
+		device->hooks->kick(device);
+}
 
 /* The devices of a system. They are all added before the first is opened. */
 struct vfio {

@@ -107,17 +107,22 @@ static void unmask(struct vfio_device *device)
  */
 static void look(struct vfio_device *device)
 {
+	const struct iommuse_model *model = device->model;
 	const struct irqs *irqs = &device->irqs;
 	bool up;
 
 	pthread_mutex_lock(&device->irqs.lock);
 	up = irqs->mode == VFIO_PCI_INTX_IRQ_INDEX && irqs->asserted;
 	pthread_mutex_unlock(&device->irqs.lock);
-	if (!up || !device->model->poll)
+	if (!up)
 		return;
 	pthread_mutex_lock(&device->model_lock);
-	device->model->poll(device->state);
+	if (model->look_at_pin)
+		model->look_at_pin(device->state);
+	else if (model->poll)
+		model->poll(device->state);
 	pthread_mutex_unlock(&device->model_lock);
+	vfio_device_kick(device);
 }
 
 void irq_unmask_intx(struct vfio_device *device)

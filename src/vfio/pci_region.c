@@ -126,12 +126,6 @@ static int bar_write(struct vfio_device *device, unsigned bar, uint64_t offset, 
 	return 0;
 }
 
-static void kick(struct vfio_device *device)
-{
-	if (device->hooks && device->hooks->kick)
-		device->hooks->kick(device);
-}
-
 /* Reads a piece of a BAR. */
 static int read_piece(struct vfio_device *device, unsigned bar, uint64_t offset, uint8_t *to, size_t n)
 {
@@ -170,7 +164,7 @@ int region_write(struct vfio_device *device, unsigned bar, uint64_t offset, cons
 		done += width;
 	}
 	pthread_mutex_unlock(&device->model_lock);
-	kick(device);
+	vfio_device_kick(device);
 	return rc;
 }
 
@@ -305,7 +299,7 @@ static void config_write(struct device_file *file, unsigned offset, unsigned n, 
 	vfio_device_refresh_config(device);
 	pthread_mutex_unlock(&device->model_lock);
 	if (before != after)
-		kick(device);
+		vfio_device_kick(device);
 	if (config->express && writes_byte(offset, n, value, control, &byte) && byte & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		reset_function(file);
 }

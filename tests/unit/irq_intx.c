@@ -100,6 +100,47 @@ static void a_model_looks_before_it_fires_again(void)
 	close(unmask);
 }
 
+static unsigned looks, kicks;
+
+static void look_at_pin(void *state)
+{
+	(void)state;
+	looks++;
+	irq_set_intx(&d.device, false);
+}
+
+static void count_kick(struct vfio_device *device)
+{
+	CHECK_EQ(pthread_mutex_trylock(&device->model_lock), 0);
+	pthread_mutex_unlock(&device->model_lock);
+	kicks++;
+}
+
+static void a_model_may_look_at_the_pin_only(void)
+{
+	static const struct vfio_device_hooks hooks = {.kick = count_kick};
+
+	polls = 0;
+	d.model.poll = serve;
+	d.model.look_at_pin = look_at_pin;
+	begin();
+	d.device.hooks = &hooks;
+	irq_model_set_intx(&d, true);
+	CHECK_EQ(irq_signals(fd), 1);
+	CHECK_EQ(irq_set_none(&d, UNMASK, INTX, 0, 1), 0);
+	CHECK_EQ(looks, 1);
+	CHECK_EQ(kicks, 1);
+	CHECK_EQ(polls, 0);
+	CHECK_EQ(irq_signals(fd), 0);
+	CHECK_EQ(irq_set_none(&d, UNMASK, INTX, 0, 1), 0);
+	CHECK_EQ(looks, 1);
+	CHECK_EQ(kicks, 1);
+	d.device.hooks = NULL;
+	end();
+	d.model.poll = NULL;
+	d.model.look_at_pin = NULL;
+}
+
 static void a_driver_masks(void)
 {
 	const uint8_t yes = 1, no = 0;
@@ -241,6 +282,7 @@ int main(void)
 	it_is_masked_when_it_fires();
 	unmasking_fires_while_the_pin_is_asserted();
 	a_model_looks_before_it_fires_again();
+	a_model_may_look_at_the_pin_only();
 	a_driver_masks();
 	a_pin_that_is_asserted_fires_when_intx_is_enabled();
 	a_pin_says_nothing_while_messages_are_enabled();

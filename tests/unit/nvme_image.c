@@ -692,7 +692,7 @@ static void *poll_once(void *context)
 	return context;
 }
 
-/* The controller is polled by threads of those who unmask its interrupt as well. The blocks are in no cache. */
+/* As the one that polls does when the device is closed. The blocks are in no cache. */
 static void a_thread_may_end_before_what_it_began(void)
 {
 	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));

@@ -447,6 +447,44 @@ static void the_pin_is_up_while_there_are_completions(void)
 	free(d);
 }
 
+/* A driver that unmasks the pin does not wait for work, nor does work need the thread that it does that by. */
+static void who_looks_at_the_pin_begins_nothing(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_completion completion;
+
+	open_disk(d);
+	put(d, 1, io(IO_FLUSH, 0, 1, 0, 0));
+	ring(d, 1);
+	while (!peek(d, 1, &completion))
+		nvme_model.poll(d->state);
+	nvme_model.look_at_pin(d->state);
+	CHECK(d->asserted);
+	take(d, 1);
+	put(d, 1, io(IO_READ, 0, 1, DATA, 0));
+	ring(d, 1);
+	d->copies = 0;
+	nvme_model.look_at_pin(d->state);
+	CHECK(!d->asserted);
+	CHECK_EQ(d->copies, 0);
+	CHECK_EQ(get(d, 1).status >> 1, 0);
+	put(d, 1, io(IO_FLUSH, 0, 1, 0, 0));
+	ring(d, 1);
+	while (!peek(d, 1, &completion))
+		nvme_model.poll(d->state);
+	set32(d, NVME_INTMS, 1);
+	nvme_model.look_at_pin(d->state);
+	CHECK(!d->asserted);
+	set32(d, NVME_INTMC, 1);
+	nvme_model.look_at_pin(d->state);
+	CHECK(d->asserted);
+	disable(d);
+	nvme_model.look_at_pin(d->state);
+	CHECK(!d->asserted);
+	close_disk(d);
+	free(d);
+}
+
 static void the_pin_comes_up_where_messages_were_disabled(void)
 {
 	struct disk *d = new_disk();
@@ -489,6 +527,7 @@ int main(void)
 	nothing_is_fetched_without_a_place_for_its_completion();
 	a_queue_has_its_own_vector();
 	the_pin_is_up_while_there_are_completions();
+	who_looks_at_the_pin_begins_nothing();
 	the_pin_comes_up_where_messages_were_disabled();
 	unlink(image);
 	return check_result();
