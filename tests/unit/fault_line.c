@@ -339,6 +339,7 @@ static void what_was_counted_is_of_a_pasid(void)
 
 	begin();
 	event.dma.pasid = 3;
+	event.dma.known = EVENT_DMA_PROCESS | EVENT_DMA_DETACHED; /* which is no address any more */
 	for (unsigned i = 0; i < FAULT_LINES + 1; i++)
 		fault_log_event(faults, &event, 0);
 	event = fault(DMA_FAULT_PAGE_REQUEST);
