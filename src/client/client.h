@@ -36,8 +36,9 @@ struct mm_watch;
 struct mm {
 	const struct mm_ops *ops;
 	_Atomic unsigned refs;
-	uint64_t serial; /* never reused within a system */
-	pid_t pid;       /* the process that it was seen in first; for people to read */
+	uint64_t serial;  /* never reused within a system */
+	uint64_t process; /* the serial of the first that its process had: only execve gives it another one */
+	pid_t pid;        /* the process that it was seen in first; for people to read */
 
 	/* Locked memory; see client/account.h. accounts NULL: nothing is counted. */
 	struct accounts *accounts;

@@ -325,6 +325,7 @@ struct mm *local_mm_new(bool trusted)
 	}
 	local->mm.ops = trusted ? &trusted_mm_ops : &checked_mm_ops;
 	local->mm.serial = 1;
+	local->mm.process = 1;
 	local->mm.pid = getpid();
 	atomic_init(&local->mm.refs, 1);
 	pthread_mutex_init(&local->mm.watch_lock, NULL);

@@ -270,7 +270,8 @@ uint64_t ioasid_token(struct ioasid_users *users, struct mm *mm)
 /* Into the list, which is in the order of their serials, the last first. */
 static int enter(struct ioasid_users *users, struct ioasid_user *user)
 {
-	int rc = ioasid_set_new(users->space, user->mm->serial, users->quota, IOASID_SET_MM, &user->set);
+	int rc = ioasid_set_new(users->space, user->mm->serial, user->mm->process, users->quota, IOASID_SET_MM,
+				&user->set);
 
 	if (rc)
 		return rc == -EEXIST ? -EBUSY : rc;

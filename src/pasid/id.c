@@ -86,6 +86,8 @@ static void take(struct ioasid_set *set, struct ioasid_cgroup *cgroup, void *dat
 	ioasid_set_add(set, id);
 	if (set->current++ >= set->reserved)
 		space->claimed++;
+	if (set->process)
+		set->process->current++;
 	space->in_use++;
 	*record = (struct ioasid){.set = set, .references = 1, .more = cgroup || data};
 	if (record->more)
@@ -142,6 +144,8 @@ static void reclaim(struct ioasid_space *space, struct ioasid *record, uint32_t 
 	give_back(space, id);
 	if (--set->current >= set->reserved)
 		space->claimed--;
+	if (set->process)
+		set->process->current--;
 	space->in_use--;
 	record->set = NULL;
 	id_map_release(&space->taken, id);

@@ -26,7 +26,7 @@
 
 /* What is told of a quota: of a set or of a cgroup. current may be more than max, where that was made less. */
 struct ioasid_count {
-	uint64_t current; /* PASIDs that are not free: those that are free pending too; of all sets of a token */
+	uint64_t current; /* PASIDs that are not free: those that are free pending too; of all sets of a process */
 	uint64_t max;     /* UINT64_MAX: any number */
 	uint64_t refused; /* how often it was what refused one more */
 };
@@ -48,12 +48,14 @@ enum ioasid_set_type {
 };
 
 /*
- * Makes a set, with its creator's reference. quota: how many PASIDs it may have, with those that are still in use of
- * sets that its token had before; UINT64_MAX: any number. Returns 0; -EINVAL: no such type, a token with
- * IOASID_SET_NULL or none with IOASID_SET_MM, quota 0; -EEXIST: the token has one that was not given up; -ENOMEM.
+ * Makes a set, with its creator's reference. process: a number of the process, which may have one address space after
+ * the other; each token is of one process. quota: how many PASIDs the set may have, with those of the process's others
+ * and those that are still in use of sets it had before; UINT64_MAX: any number. Returns 0; -EINVAL: no such type, a
+ * token or a process with IOASID_SET_NULL or none with IOASID_SET_MM, quota 0; -EEXIST: the token has one that was not
+ * given up; -ENOMEM.
  */
-int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t quota, enum ioasid_set_type type,
-		   struct ioasid_set **set);
+int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t process, uint64_t quota,
+		   enum ioasid_set_type type, struct ioasid_set **set);
 
 /* Its owner gives it up: frees all that it has, and drops the creator's reference. From now on the token may have
  * another set. */

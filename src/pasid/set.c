@@ -17,12 +17,64 @@ static struct ioasid_set *find_token(const struct ioasid_space *space, uint64_t 
 	return NULL;
 }
 
-int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t quota, enum ioasid_set_type type,
-		   struct ioasid_set **set)
+/* With one more set; NULL: no memory. */
+static struct ioasid_process *process_get(struct ioasid_space *space, uint64_t serial)
+{
+	struct ioasid_process **first = &space->processes[serial % SET_SLOTS], *process = *first;
+
+	while (process && process->serial != serial)
+		process = process->next;
+	if (!process) {
+		process = calloc(1, sizeof(*process));
+		if (!process)
+			return NULL;
+		process->serial = serial;
+		process->next = *first;
+		process->link = first;
+		if (process->next)
+			process->next->link = &process->next;
+		*first = process;
+	}
+	process->sets++;
+	return process;
+}
+
+static void process_put(struct ioasid_process *process)
+{
+	if (--process->sets)
+		return;
+	*process->link = process->next;
+	if (process->next)
+		process->next->link = process->link;
+	free(process);
+}
+
+/* With the lock held. */
+static int enter(struct ioasid_space *space, struct ioasid_set *set, uint64_t process)
+{
+	if (set->token && find_token(space, set->token))
+		return -EEXIST;
+	if (set->token) {
+		set->process = process_get(space, process);
+		if (!set->process)
+			return -ENOMEM;
+	}
+	set->link = &space->sets[set->token % SET_SLOTS];
+	set->next = *set->link;
+	if (set->next)
+		set->next->link = &set->next;
+	*set->link = set;
+	return 0;
+}
+
+int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t process, uint64_t quota,
+		   enum ioasid_set_type type, struct ioasid_set **set)
 {
 	struct ioasid_set *new;
+	int rc;
 
-	if ((type != IOASID_SET_NULL && type != IOASID_SET_MM) || !quota || !token != (type == IOASID_SET_NULL))
+	if ((type != IOASID_SET_NULL && type != IOASID_SET_MM) || !quota || !token != (type == IOASID_SET_NULL) ||
+	    !process != !token)
 		return -EINVAL;
 	new = calloc(1, sizeof(*new) + pages_of(space) * sizeof(new->page[0]));
 	if (!new)
@@ -32,19 +84,13 @@ int ioasid_set_new(struct ioasid_space *space, uint64_t token, uint64_t quota, e
 	new->references = 1;
 	new->quota = quota;
 	pthread_mutex_lock(&space->lock);
-	if (token && find_token(space, token)) {
-		pthread_mutex_unlock(&space->lock);
-		free(new);
-		return -EEXIST;
-	}
-	new->link = &space->sets[token % SET_SLOTS];
-	new->next = *new->link;
-	if (new->next)
-		new->next->link = &new->next;
-	*new->link = new;
+	rc = enter(space, new, process);
 	pthread_mutex_unlock(&space->lock);
-	*set = new;
-	return 0;
+	if (rc)
+		free(new);
+	else
+		*set = new;
+	return rc;
 }
 
 void ioasid_set_release(struct ioasid_set *set)
@@ -54,6 +100,8 @@ void ioasid_set_release(struct ioasid_set *set)
 	*set->link = set->next;
 	if (set->next)
 		set->next->link = set->link;
+	if (set->process)
+		process_put(set->process);
 	for (uint32_t i = 0; i < pages_of(set->space); i++)
 		free(set->page[i]);
 	free(set);
@@ -86,18 +134,6 @@ struct ioasid_set *ioasid_set_of_token(struct ioasid_space *space, uint64_t toke
 		set->references++;
 	pthread_mutex_unlock(&space->lock);
 	return set;
-}
-
-uint64_t ioasid_set_count(const struct ioasid_set *set)
-{
-	uint64_t count = set->current;
-
-	if (!set->token)
-		return count;
-	for (const struct ioasid_set *other = set->space->sets[set->token % SET_SLOTS]; other; other = other->next)
-		if (other != set && other->token == set->token)
-			count += other->current;
-	return count;
 }
 
 int ioasid_set_room(struct ioasid_set *set, uint32_t id)

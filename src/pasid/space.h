@@ -55,10 +55,19 @@ struct set_page {
 	uint64_t word[SET_PAGE_SIZE];
 };
 
+/* What the sets of one process have together; it exists while they do. */
+struct ioasid_process {
+	struct ioasid_process *next, **link;
+	uint64_t serial;
+	uint32_t sets;
+	uint64_t current; /* PASIDs that are not free */
+};
+
 struct ioasid_set {
 	struct ioasid_space *space;
 	struct ioasid_set *next, **link;
-	uint64_t token; /* 0: none */
+	uint64_t token;                 /* 0: none */
+	struct ioasid_process *process; /* NULL: without a token */
 	bool ended;
 	uint32_t references;
 	uint64_t current, quota, refused; /* current: PASIDs that are not free */
@@ -73,7 +82,8 @@ struct ioasid_space {
 	struct id_map taken;
 	struct chunk **chunk;
 	struct chunk *spare;
-	struct ioasid_set *sets[SET_SLOTS]; /* by token */
+	struct ioasid_set *sets[SET_SLOTS];          /* by token */
+	struct ioasid_process *processes[SET_SLOTS]; /* by serial */
 	uint32_t in_use, pending;
 	/* claimed: what sets have or have reserved, whichever is more, and what else is reserved (reserved) */
 	uint64_t capacity, claimed, reserved;
@@ -141,8 +151,11 @@ static inline void ioasid_set_remove(struct ioasid_set *set, uint32_t id)
 	set->page[id / SET_PAGE_IDS]->word[id % SET_PAGE_IDS / 64] &= ~(UINT64_C(1) << id % 64);
 }
 
-/* What counts against its quota: what it has, and what is left of sets before it with the same token. */
-uint64_t ioasid_set_count(const struct ioasid_set *set);
+/* What counts against its quota. */
+static inline uint64_t ioasid_set_count(const struct ioasid_set *set)
+{
+	return set->process ? set->process->current : set->current;
+}
 
 /* Nobody needs it any more: it may go. */
 void ioasid_set_release(struct ioasid_set *set);

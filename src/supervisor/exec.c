@@ -96,7 +96,7 @@ static bool exec_is_over(const struct process *p, const struct exec *exec, pid_t
 /* Another address space is the process's from now on. */
 static int replace_mm(struct supervisor *s, struct process *p)
 {
-	struct remote_mm *mm = remote_mm_new(s, p->pid);
+	struct remote_mm *mm = remote_mm_new(s, p->pid, p->mm);
 
 	if (!mm)
 		return -ENOMEM;

@@ -230,7 +230,7 @@ static int process_of(struct supervisor *s, pid_t tid, struct process **process)
 		err = -errno;
 		goto out_free;
 	}
-	p->mm = remote_mm_new(s, p->pid);
+	p->mm = remote_mm_new(s, p->pid, NULL);
 	if (!p->mm) {
 		err = -ENOMEM;
 		goto out_close;
@@ -300,7 +300,7 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 	struct remote_mm *mm = p->mm;
 
 	if (mm == left || (remote_mm_opened(mm) && remote_mm_gone(mm))) {
-		mm = remote_mm_new(s, p->pid);
+		mm = remote_mm_new(s, p->pid, p->mm);
 		if (!mm)
 			return -ENOMEM;
 		remote_mm_expect_end(p->mm);

@@ -595,7 +595,7 @@ static const struct mm_ops remote_mm_ops = {
 	.memlock_limit = remote_memlock_limit,
 };
 
-struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
+struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid, const struct remote_mm *before)
 {
 	struct remote_mm *mm = calloc(1, sizeof(*mm));
 
@@ -605,6 +605,7 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid)
 	atomic_init(&mm->base.refs, 1);
 	pthread_mutex_init(&mm->base.watch_lock, NULL);
 	mm->base.serial = ++s->mm_serial;
+	mm->base.process = before ? before->base.process : mm->base.serial;
 	mm->base.pid = pid;
 	mm->supervisor = s;
 	mm->mem = -EFAULT;

@@ -10,8 +10,9 @@ struct remote_mm;
 struct share;
 struct vma;
 
-/* The address space that a process has now, with a reference. NULL: no memory. Under the lock. */
-struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid);
+/* The address space that a process has now, with a reference. before: the one that it had before; NULL: none that is
+ * known. Returns NULL: no memory. Under the lock. */
+struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid, const struct remote_mm *before);
 struct mm *remote_mm_base(struct remote_mm *mm);
 
 /* What is opened of the memory that a thread has. */

@@ -23,7 +23,7 @@ int mm_pasids_new(struct ioasid_space *ioasids, struct mm_pasids **pasids)
 
 	if (!all)
 		return -ENOMEM;
-	if (ioasid_set_new(ioasids, 0, UINT64_MAX, IOASID_SET_NULL, &all->set)) {
+	if (ioasid_set_new(ioasids, 0, 0, UINT64_MAX, IOASID_SET_NULL, &all->set)) {
 		free(all);
 		return -ENOMEM;
 	}

@@ -57,7 +57,7 @@ static void take_many(uint32_t n)
 static void prepare(void)
 {
 	bench_must(!ioasid_space_new(BITS, &space), "ioasid_space_new");
-	bench_must(!ioasid_set_new(space, 1, UINT64_MAX, IOASID_SET_MM, &set), "ioasid_set_new");
+	bench_must(!ioasid_set_new(space, 1, 1, UINT64_MAX, IOASID_SET_MM, &set), "ioasid_set_new");
 	cgroup = NULL;
 }
 

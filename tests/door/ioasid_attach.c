@@ -187,6 +187,54 @@ static void closed_while_attached(struct test *t)
 	SAME(t, ioasid_alloc(fd, (uint32_t)pasid, (uint32_t)pasid), (long)pasid);
 }
 
+/* What a program finds that is executed with the device open: its maker had PASIDs 1 and 2, and 1 is attached. */
+static int executed(int device, unsigned quota)
+{
+	struct test test = {.name = "executed"};
+	struct test *t = &test;
+	int fd = ioasid_open();
+
+	spaces.a.rig.device = device;
+	CHECK(t, fd >= 0);
+	SAME(t, ioasid_free(fd, 1), -EACCES);
+	SAME(t, ioasid_any(fd), 2);
+	SAME(t, ioasid_any(fd), quota ? -EAGAIN : 3);
+	SAME(t, spaces_detach(&spaces, 1), 0);
+	SAME(t, ioasid_any(fd), 1);
+	SAME(t, ioasid_any(fd), quota ? -EAGAIN : 4);
+	return t->failed;
+}
+
+static int execute(unsigned quota)
+{
+	char device[16], number[16];
+	int fd = dup(spaces.a.rig.device); /* without close-on-exec */
+
+	snprintf(device, sizeof(device), "%d", fd);
+	snprintf(number, sizeof(number), "%u", quota);
+	execl("/proc/self/exe", "executed", "--executed", device, number, (char *)NULL);
+	return 126;
+}
+
+/* The variant is the quota: 2, or 0 for none. A device is no way to more by another program. */
+static void executes_while_attached(struct test *t)
+{
+	for (unsigned long i = 0; i < t->rounds && !t->failed; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			int fd = spaces_open(t, &spaces) ? ioasid_open() : -1;
+
+			if (ioasid_any(fd) != 1 || ioasid_any(fd) != 2 || spaces_attach(&spaces, 1, 0))
+				_exit(125);
+			if (t->variant && ioasid_any(fd) != -EAGAIN)
+				_exit(124);
+			_exit(execute(t->variant));
+		}
+		SAME(t, wait_for(pid), 0);
+	}
+}
+
 /* Their owner exits or is killed while a device that others have uses them. */
 static void exits_while_attached(struct test *t)
 {
@@ -275,9 +323,12 @@ int main(int argc, char **argv)
 		{"of_a_bond", of_a_bond},
 		{"freed_while_attached", freed_while_attached},
 		{"closed_while_attached", closed_while_attached},
+		{"executes_while_attached", executes_while_attached},
 		{"exits_while_attached", exits_while_attached},
 		{"all_at_once", all_at_once},
 	};
 
+	if (argc == 4 && strcmp(argv[1], "--executed") == 0)
+		return executed(atoi(argv[2]), (unsigned)atoi(argv[3]));
 	return TEST_MAIN(argc, argv, cases);
 }

@@ -90,6 +90,10 @@ def attached(door):
     with Bonds(door, options=[*DMAX, *DMAX]) as server:
         server.client("ioasid_attach", "--rounds", door.rounds(20, 500))
         server.expect_no_leak("ioasid_attach")
+    with Bonds(door, options=[*DMAX, "--pasid-quota=2"]) as server:
+        print("    2 for each:")
+        server.client("ioasid_attach", "executes_while_attached", "--variant", "2", "--rounds", door.rounds(20, 500))
+        server.expect_no_leak("a quota and execve")
 
 
 def bind(door):

@@ -233,7 +233,7 @@ static void pasids_can_run_out(void)
 	uint32_t pasid;
 
 	begin();
-	CHECK_EQ(ioasid_set_new(bw.ioasids, 5, UINT64_MAX, IOASID_SET_MM, &set), 0);
+	CHECK_EQ(ioasid_set_new(bw.ioasids, 5, 5, UINT64_MAX, IOASID_SET_MM, &set), 0);
 	for (uint32_t i = 1; i < all; i++)
 		CHECK_EQ(ioasid_alloc(set, 1, all - 1, NULL, NULL, &pasid), 0);
 	CHECK_EQ(bind_by(me, container, 0), -ENOSPC);

@@ -264,7 +264,7 @@ static inline void bond_world_end(void)
 		close_fd(fd);
 	no_pasids_are_left();
 	/* No PASID was lost. */
-	CHECK_EQ(ioasid_set_new(bw.ioasids, 1, UINT64_MAX, IOASID_SET_MM, &set), 0);
+	CHECK_EQ(ioasid_set_new(bw.ioasids, 1, 1, UINT64_MAX, IOASID_SET_MM, &set), 0);
 	for (uint32_t i = 1; i < all; i++)
 		CHECK_EQ(ioasid_alloc(set, 1, all - 1, NULL, NULL, &pasid), 0);
 	CHECK_EQ(ioasid_alloc(set, 1, all - 1, NULL, NULL, &pasid), -ENOSPC);

@@ -138,10 +138,12 @@ static void a_set_of_an_address_space_needs_its_token(void)
 	struct ioasid_space *space = space_of(20);
 	struct ioasid_set *set;
 
-	CHECK_EQ(ioasid_set_new(space, 0, 1, IOASID_SET_MM, &set), -EINVAL);
-	CHECK_EQ(ioasid_set_new(space, 1, 1, IOASID_SET_NULL, &set), -EINVAL);
-	CHECK_EQ(ioasid_set_new(space, 1, 1, (enum ioasid_set_type)2, &set), -EINVAL);
-	CHECK_EQ(ioasid_set_new(space, 1, 0, IOASID_SET_MM, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 0, 0, 1, IOASID_SET_MM, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 1, 1, IOASID_SET_NULL, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 1, 1, (enum ioasid_set_type)2, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 1, 0, IOASID_SET_MM, &set), -EINVAL);
+	CHECK_EQ(ioasid_set_new(space, 1, 0, 1, IOASID_SET_MM, &set), -EINVAL); /* of no process */
+	CHECK_EQ(ioasid_set_new(space, 0, 1, 1, IOASID_SET_NULL, &set), -EINVAL);
 	CHECK(!ioasid_set_of_token(space, 0));
 	ioasid_space_free(space);
 }
@@ -151,7 +153,7 @@ static void a_token_has_one_set(void)
 	struct ioasid_space *space = space_of(20);
 	struct ioasid_set *set = set_of(space, 7, ANY_NUMBER), *found;
 
-	CHECK_EQ(ioasid_set_new(space, 7, 1, IOASID_SET_MM, &found), -EEXIST);
+	CHECK_EQ(ioasid_set_new(space, 7, 7, 1, IOASID_SET_MM, &found), -EEXIST);
 	found = ioasid_set_of_token(space, 7);
 	CHECK(found == set);
 	CHECK(!ioasid_set_of_token(space, 8));

@@ -55,6 +55,7 @@ static void process(struct fake *p, uint64_t serial, pid_t pid)
 	fake_init(p);
 	p->mm.ops = &process_mm_ops;
 	p->mm.serial = serial;
+	p->mm.process = serial;
 	p->mm.pid = pid;
 	pthread_mutex_init(&p->mm.watch_lock, NULL);
 }
@@ -177,6 +178,35 @@ static void device_goes_on_with_a_pasid(void)
 	mm_announce_gone(&a.mm);
 	close_file(file);
 	ioasid_unbind(w.users.space, 1);
+	world_fini(&w);
+}
+
+/* A device that the next program has kept open is no way to more than the process may have. */
+static void what_the_program_before_has_left_counts(void)
+{
+	struct file *file, *next;
+	bool held = false;
+	struct fake a, b;
+	struct world w;
+
+	world_init(&w, 4, 2);
+	process(&a, 1, 10);
+	process(&b, 2, 10);
+	b.mm.process = a.mm.process;
+	CHECK_EQ(ioasid_open(&w.users, &a.client, &file), 0);
+	CHECK_EQ(any(file, &a), 1);
+	CHECK_EQ(any(file, &a), 2);
+	CHECK_EQ(ioasid_bind(w.users.space, 1, 1, &held), 0);
+	mm_announce_gone(&a.mm);
+	CHECK_EQ(ioasid_open(&w.users, &b.client, &next), 0);
+	CHECK_EQ(any(next, &b), 2);
+	CHECK_EQ(any(next, &b), -EAGAIN);
+	CHECK_EQ(release(next, &b, 1), -EACCES); /* it counts, and is none of its own */
+	ioasid_unbind(w.users.space, 1);
+	CHECK_EQ(any(next, &b), 1);
+	CHECK_EQ(any(next, &b), -EAGAIN);
+	close_file(file);
+	close_file(next);
 	world_fini(&w);
 }
 
@@ -494,6 +524,7 @@ int main(void)
 	end_closes_what_the_process_had();
 	closed_file_that_is_held_is_no_obstacle();
 	device_goes_on_with_a_pasid();
+	what_the_program_before_has_left_counts();
 	shared_memory_is_one_process();
 	usage_is_told();
 	token_is_the_owners();

@@ -59,13 +59,19 @@ static void count_alloc(struct ioasid_notifier *notifier, enum ioasid_event even
 		count_event(notifier, event, notice);
 }
 
+/* Two address spaces of one process come one after the other. */
+static uint64_t process_of(uint64_t token)
+{
+	return (token + 1) / 2;
+}
+
 static struct model_set *set_new(uint64_t token)
 {
 	struct model_set *model = calloc(1, sizeof(*model));
 
 	model->token = token;
 	model->quota = below(2) ? ANY_NUMBER : 1 + below(2 * SIZE / SETS);
-	model->set = set_of(space, token, model->quota);
+	model->set = set_of_process(space, token, process_of(token), model->quota);
 	return model;
 }
 
@@ -86,12 +92,12 @@ static void charge(const struct ioasid_cgroup *at, int n)
 }
 
 /* Also what is left of sets before it. */
-static uint64_t count_of_token(uint64_t token)
+static uint64_t count_of_process(uint64_t process)
 {
 	uint64_t count = 0;
 
 	for (uint32_t id = 0; id < SIZE; id++)
-		count += ids[id].set && ids[id].set->token == token;
+		count += ids[id].set && process_of(ids[id].set->token) == process;
 	return count;
 }
 
@@ -99,7 +105,7 @@ static int64_t model_alloc(struct model_set *set, struct ioasid_cgroup *from, ui
 {
 	if (max < min)
 		return -EINVAL;
-	if (count_of_token(set->token) >= set->quota) {
+	if (count_of_process(process_of(set->token)) >= set->quota) {
 		set->refused++;
 		return -EAGAIN;
 	}
@@ -371,7 +377,7 @@ static void check_all(void)
 				CHECK_EQ(next++, at);
 			}
 		CHECK(!ioasid_set_next(sets[i]->set, &next));
-		CHECK_EQ(count_of(sets[i]->set).current, count_of_token(sets[i]->token));
+		CHECK_EQ(count_of(sets[i]->set).current, count_of_process(process_of(sets[i]->token)));
 		CHECK_EQ(count_of(sets[i]->set).refused, sets[i]->refused);
 	}
 	for (unsigned i = 0; i < CGROUPS; i++)

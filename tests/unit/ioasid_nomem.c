@@ -141,7 +141,7 @@ static void use(struct ioasid_space *space)
 	CHECK(rc == 0 || rc == -ENOMEM);
 	rc = ioasid_register_notifier(space, NULL, &listener);
 	CHECK(rc == 0 || rc == -EAGAIN);
-	rc = ioasid_set_new(space, 1, ANY_NUMBER, IOASID_SET_MM, &set);
+	rc = ioasid_set_new(space, 1, 1, ANY_NUMBER, IOASID_SET_MM, &set);
 	CHECK(rc == 0 || rc == -ENOMEM);
 	if (!rc) {
 		allocate_elsewhere(space, set);

@@ -65,6 +65,38 @@ static void what_the_set_before_has_left_counts(void)
 	ioasid_space_free(space);
 }
 
+/* And where the process has executed another program, or has left one address space to others. */
+static void what_another_set_of_the_process_has_counts(void)
+{
+	struct ioasid_space *space = space_of(20);
+	struct ioasid_set *set = set_of_process(space, 1, 1, 3), *next, *other;
+
+	CHECK_EQ(alloc(set), 1);
+	CHECK_EQ(alloc(set), 2);
+	CHECK_EQ(bind(space, 1, 1), 0);
+	next = set_of_process(space, 2, 1, 3);
+	other = set_of_process(space, 3, 257, 3); /* in the same list */
+	CHECK_EQ(alloc(next), 3);
+	CHECK_EQ(alloc(next), -EAGAIN);
+	CHECK_EQ(alloc(set), -EAGAIN);
+	CHECK_EQ(count_of(next).current, 3);
+	CHECK_EQ(count_of(next).refused, 1);
+	CHECK_EQ(ioasid_free(next, 2), -EACCES); /* its owner is the other nevertheless */
+	CHECK_EQ(bind(space, 2, 2), -EACCES);
+	ioasid_set_end(set);
+	CHECK_EQ(alloc(next), 2);
+	CHECK_EQ(alloc(next), -EAGAIN);
+	for (int i = 4; i <= 6; i++)
+		CHECK_EQ(alloc(other), i);
+	ioasid_unbind(space, 1);
+	CHECK_EQ(alloc(next), 1);
+	CHECK_EQ(alloc(next), -EAGAIN);
+	ioasid_set_end(next);
+	CHECK_EQ(count_of(other).current, 3);
+	ioasid_set_end(other);
+	ioasid_space_free(space);
+}
+
 static void other_failures_are_no_refusals_and_cost_nothing(void)
 {
 	struct ioasid_space *space = space_of(2);
@@ -420,6 +452,7 @@ int main(void)
 	a_set_has_at_most_its_quota();
 	what_is_free_pending_counts();
 	what_the_set_before_has_left_counts();
+	what_another_set_of_the_process_has_counts();
 	other_failures_are_no_refusals_and_cost_nothing();
 	a_quota_may_be_made_less_than_what_is_there();
 	the_first_set_takes_nothing_from_others_but_what_it_has();

@@ -24,12 +24,18 @@ static inline struct ioasid_space *space_of(unsigned bits)
 	return space;
 }
 
-static inline struct ioasid_set *set_of(struct ioasid_space *space, uint64_t token, uint64_t quota)
+static inline struct ioasid_set *set_of_process(struct ioasid_space *space, uint64_t token, uint64_t process,
+						uint64_t quota)
 {
 	struct ioasid_set *set = NULL;
 
-	CHECK_EQ(ioasid_set_new(space, token, quota, token ? IOASID_SET_MM : IOASID_SET_NULL, &set), 0);
+	CHECK_EQ(ioasid_set_new(space, token, process, quota, token ? IOASID_SET_MM : IOASID_SET_NULL, &set), 0);
 	return set;
+}
+
+static inline struct ioasid_set *set_of(struct ioasid_space *space, uint64_t token, uint64_t quota)
+{
+	return set_of_process(space, token, token, quota);
 }
 
 /* Returns the PASID, or -errno. */

@@ -167,7 +167,7 @@ static void start(struct other *o, const struct memory *m)
 	o->done = done[0];
 	CHECK_EQ(system_new(&config, &o->s.system), 0);
 	o->s.holds = holds_new(guard_copy);
-	o->remote = remote_mm_new(&o->s, o->pid);
+	o->remote = remote_mm_new(&o->s, o->pid, NULL);
 	remote_mm_open(o->remote, o->pid);
 	o->mm = remote_mm_base(o->remote);
 }

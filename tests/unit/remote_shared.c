@@ -215,7 +215,7 @@ static void start(struct other *o, bool supervised)
 	CHECK_EQ(system_new(&config, &o->s.system), 0);
 	o->s.holds = holds_new(guard_copy);
 	tell(o, 'x');
-	o->remote = remote_mm_new(&o->s, o->pid);
+	o->remote = remote_mm_new(&o->s, o->pid, NULL);
 	remote_mm_open(o->remote, o->pid);
 	if (supervised)
 		remote_mm_supervise(o->remote);
@@ -446,7 +446,7 @@ static void memory_that_nobody_uses_is_let_go(void (*expect)(struct remote_mm *m
 	o.s.unsure_due = 0;
 	remote_mms_announce(&o.s);
 	CHECK(!o.s.ending && !o.s.unsure);
-	o.remote = remote_mm_new(&o.s, o.pid);
+	o.remote = remote_mm_new(&o.s, o.pid, NULL);
 	o.mm = remote_mm_base(o.remote);
 	stop(&o);
 }
