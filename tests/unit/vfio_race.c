@@ -37,6 +37,27 @@ static void count(bool success)
 	atomic_fetch_add(success ? &won : &lost, 1);
 }
 
+/* A machine may stand still for as long as anybody waits for another: who was refused after that asks again. */
+static bool lasted_a_second(const struct timespec *begin)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - begin->tv_sec - (now.tv_nsec < begin->tv_nsec) >= 1;
+}
+
+static int wait_for_device_fd(int group, struct world_device *device)
+{
+	struct timespec begin;
+	int fd;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		fd = device_fd(group, device);
+	} while (fd == -EBUSY && lasted_a_second(&begin));
+	return fd;
+}
+
 static void *bind_and_close(void *arg)
 {
 	struct world_device *device = (uintptr_t)arg % 2 ? second : first;
@@ -99,7 +120,7 @@ static void *get_and_close(void *arg)
 {
 	(void)arg;
 	for (unsigned i = 0; i < rounds; i++) {
-		int fd = device_fd(shared_group, first);
+		int fd = wait_for_device_fd(shared_group, first);
 
 		CHECK(fd >= 0);
 		CHECK_EQ(call(fd, VFIO_DEVICE_RESET, NULL), 0);
@@ -123,10 +144,8 @@ static pthread_t asker;
 
 static void *ask_for_another(void *arg)
 {
-	int fd = device_fd(shared_group, first);
-
 	(void)arg;
-	CHECK(fd >= 0);
+	CHECK(wait_for_device_fd(shared_group, first) >= 0);
 	return NULL;
 }
 
@@ -242,15 +261,27 @@ static atomic_bool waiting;
 
 static void *bind_next(void *arg)
 {
-	atomic_store(&waiting, true);
-	CHECK_EQ(bind_device(*(int *)arg, shared_iommu, NULL), 0);
+	struct timespec begin;
+	long rc;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		atomic_store(&waiting, true);
+		rc = bind_device(*(int *)arg, shared_iommu, NULL);
+	} while (rc == -EINVAL && lasted_a_second(&begin));
+	CHECK_EQ(rc, 0);
 	return NULL;
 }
 
 static void *open_next(void *arg)
 {
-	atomic_store(&waiting, true);
-	*(int *)arg = open_group(1);
+	struct timespec begin;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &begin);
+		atomic_store(&waiting, true);
+		*(int *)arg = open_group(1);
+	} while (*(int *)arg == -EBUSY && lasted_a_second(&begin));
 	return NULL;
 }
 
