@@ -35,6 +35,7 @@ static void expect_array(struct law *law)
 	const struct iommu_hwpt_get_dirty_bitmap *dirty = (const void *)bytes;
 	const struct iommu_viommu_alloc *viommu = (const void *)bytes;
 	const struct iommu_test_cmd *test = (const void *)bytes;
+	uint64_t lowest;
 
 	if (!raw)
 		return;
@@ -50,7 +51,9 @@ static void expect_array(struct law *law)
 		break;
 	case IOMMU_HWPT_GET_DIRTY_BITMAP:
 		law->array = dirty->data;
-		law->array_size = dirty->page_size ? dirty->length / dirty->page_size / 8 + 1 : 0;
+		/* A bit is of what the lowest bit of the page size says. */
+		lowest = dirty->page_size & -dirty->page_size;
+		law->array_size = lowest ? dirty->length / lowest / 8 + 1 : 0;
 		break;
 	case IOMMU_VIOMMU_ALLOC:
 		law->array = viommu->data_uptr;
