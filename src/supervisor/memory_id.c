@@ -92,6 +92,7 @@ int memory_has_stack(int mem, pid_t tid)
 	char text[256];
 	ssize_t n = read_proc(tid, "syscall", text, sizeof(text) - 1);
 	uint64_t sp, room;
+	int same;
 
 	if (n < 0)
 		return (int)n;
@@ -99,6 +100,8 @@ int memory_has_stack(int mem, pid_t tid)
 	sp = stack_pointer(text);
 	if (!sp)
 		return -EAGAIN; /* "running" */
+	/* A few bytes may be the same by chance, so the end of a page is one only where nothing follows. */
+	same = shows_the_same(mem, tid, sp, STACK_BYTES);
 	room = PAGE_SIZE - sp % PAGE_SIZE;
-	return shows_the_same(mem, tid, sp, room < STACK_BYTES ? room : STACK_BYTES);
+	return same == -ESRCH && room < STACK_BYTES ? shows_the_same(mem, tid, sp, room) : same;
 }

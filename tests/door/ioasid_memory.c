@@ -6,6 +6,7 @@
 #include "ioasid.h"
 #include "peer.h"
 
+#include <alloca.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -209,6 +210,19 @@ static void exec_leaves_the_memory_to_others(struct test *t)
 	SAME(t, ioasid_any(ioasid_open()), 1);
 }
 
+/* Wherever in a page the stack is that the call is made with. */
+static void opens_at_any_depth(struct test *t)
+{
+	for (size_t bytes = 16; bytes <= 4096; bytes += 16) {
+		volatile char *deeper = alloca(16); /* of the frame, so they add up */
+		int fd = ioasid_open();
+
+		*deeper = 0;
+		SAME(t, fd < 0 ? fd : 0, 0);
+		close(fd);
+	}
+}
+
 /* Of several that live in one memory, the ones that are left are its owner; a forked one never is. */
 static void who_is_left_of_one_memory(struct test *t)
 {
@@ -235,6 +249,7 @@ static void who_is_left_of_one_memory(struct test *t)
 	SAME(t, ask(outside[1], ALLOC), -EPERM);
 	tell(go[1]);
 	SAME(t, wait_for(pid), 0);
+	opens_at_any_depth(t);
 	own = ioasid_open();
 	for (unsigned long i = 0; i < t->rounds && !t->failed; i++) {
 		SAME(t, ask(outside[0], FREE_1), 0);
