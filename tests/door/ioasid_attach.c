@@ -224,8 +224,9 @@ static void executes_while_attached(struct test *t)
 
 		if (pid == 0) {
 			int fd = spaces_open(t, &spaces) ? ioasid_open() : -1;
+			long one = ioasid_any(fd), two = ioasid_any(fd);
 
-			if (ioasid_any(fd) != 1 || ioasid_any(fd) != 2 || spaces_attach(&spaces, 1, 0))
+			if (one != 1 || two != 2 || spaces_attach(&spaces, 1, 0))
 				_exit(125);
 			if (t->variant && ioasid_any(fd) != -EAGAIN)
 				_exit(124);
