@@ -430,6 +430,8 @@ static void *exchange_thread(void *context)
 		pthread_mutex_lock(&share->lock);
 		share_settle(share, true);
 		pthread_mutex_unlock(&share->lock);
+		if (!notify_valid(x->supervisor->listener, x->n))
+			err = -ESRCH;
 	}
 	if (err && err != -ESRCH && err != -EAGAIN)
 		share_tell(share, x->pid, err, x->obstacle);

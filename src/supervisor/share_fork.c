@@ -107,6 +107,8 @@ static int take_child(struct fork_call *f, pid_t child)
 	if (err)
 		return err;
 	err = share_has_own_filter(child) ? -EPERM : privatize_all(f->share, child);
+	if (err && !tracer_has_stopped(child))
+		err = -ESRCH; /* it was killed, which looks like other errors before */
 	tracer_detach(child);
 	return err;
 }
@@ -141,6 +143,8 @@ static void *fork_thread(void *context)
 	int err = tracer_seize(tid, events, false);
 	bool traced = !err;
 
+	if (err && !notify_valid(f->supervisor->listener, f->n))
+		err = -ESRCH; /* who is being killed cannot be traced */
 	share_release(f->share, f->answer);
 	notify_continue(f->supervisor->listener, f->n);
 	if (traced)

@@ -121,6 +121,13 @@ int tracer_wait(pid_t tid, unsigned timeout_ms, int *event)
 	}
 }
 
+bool tracer_has_stopped(pid_t tid)
+{
+	unsigned long message;
+
+	return ptrace(PTRACE_GETEVENTMSG, tid, NULL, &message) == 0;
+}
+
 #ifdef __x86_64__
 
 #define SYSCALL_LENGTH 2

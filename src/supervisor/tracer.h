@@ -36,6 +36,9 @@ void tracer_interrupt(pid_t tid);
  * 0, -ETIMEDOUT, or -ESRCH: it is gone; how it ended is left to who asks for that. */
 int tracer_wait(pid_t tid, unsigned timeout_ms, int *event);
 
+/* Does a thread that has stopped stand still yet? One that is killed does not. */
+bool tracer_has_stopped(pid_t tid);
+
 /* Prepares a stopped thread for system calls: no signal disturbs them. -EINVAL: it did not stop at a system call. */
 int tracer_begin(pid_t tid, struct traced *thread);
 
