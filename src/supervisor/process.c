@@ -298,6 +298,7 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 		   int alive)
 {
 	struct remote_mm *mm = p->mm;
+	uint64_t size;
 
 	if (mm == left || (remote_mm_opened(mm) && remote_mm_gone(mm))) {
 		mm = remote_mm_new(s, p->pid, p->mm);
@@ -321,6 +322,9 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 		return -ESRCH;
 	if (!remote_mm_gone(mm))
 		return 0;
+	/* The memory of one that ends goes before anything else tells of the end. */
+	if (process_status(p->pid, "VmSize", 10, &size))
+		return -ESRCH;
 	if (!p->told)
 		log_line("process %d cannot be bound to devices: iommuse itself may not read its memory", (int)p->pid);
 	p->told = true;

@@ -323,8 +323,11 @@ static int check(const struct call *call, pid_t pid, struct task *target)
 	};
 	q.dumpable = q.privileged || is_dumpable(pid, &target->rights);
 	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL && descends(call->supervisor, target, caller.tgid);
-	if (!ptrace_is_allowed(&q))
-		return -EACCES;
+	/* Of a target that has ended meanwhile not all could be read. */
+	if (!ptrace_is_allowed(&q)) {
+		rc = read_task(call->supervisor, pid, target);
+		return rc ? rc : target->has_memory ? -EACCES : -ESRCH;
+	}
 	/* The client's number may have been another one's. */
 	return notify_valid(call->supervisor->listener, &call->n) ? 0 : -ESRCH;
 }

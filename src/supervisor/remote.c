@@ -47,7 +47,7 @@ static size_t remote_read(struct client *client, void *dst, uaddr_t src, size_t 
 		return 0;
 	got = process_vm_readv(call->n.tid, &local, 1, &remote, 1, 0);
 	if (got < 0) {
-		if (errno == EPERM)
+		if (errno == EPERM && notify_valid(call->supervisor->listener, &call->n))
 			tell_unreadable(call, -EPERM);
 		return 0;
 	}

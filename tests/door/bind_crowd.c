@@ -7,6 +7,7 @@
 #include "ioasid.h"
 #include "peer.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,7 +18,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-enum { CROWD = 40, BUFFER = 2 * PAGE, STACK = 65536 };
+enum { CROWD = 40, BUFFER = 2 * PAGE, STACK = 65536, MUCH = 32 << 20 };
 
 static struct accel device;
 
@@ -381,6 +382,45 @@ static void bound_twice_and_ends(struct test *t)
 	accel_close(&second);
 }
 
+/* With so much memory that it takes a while to go. */
+static void wait_with_memory(int ready)
+{
+	uint8_t *memory = mmap(NULL, MUCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		_exit(2);
+	memset(memory, 1, MUCH);
+	tell(ready);
+	for (;;)
+		pause();
+}
+
+/* Whoever is asked for while it ends is there, or is not. */
+static void bound_while_it_ends(struct test *t)
+{
+	if (!begin(t))
+		return;
+	for (unsigned long i = 0; i < t->rounds && !t->failed; i++) {
+		int ready[2];
+		pid_t pid;
+		long rc;
+
+		SAME(t, ERR(pipe2(ready, O_CLOEXEC)), 0);
+		pid = fork();
+		if (pid == 0)
+			wait_with_memory(ready[1]);
+		close(ready[1]);
+		CHECK(t, hear(ready[0]));
+		close(ready[0]);
+		kill(pid, SIGKILL);
+		do
+			rc = bind_pid(pid);
+		while (rc > 0);
+		SAME(t, rc, -ESRCH);
+		SAME(t, wait_for(pid), -SIGKILL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test_case cases[] = {
@@ -391,6 +431,7 @@ int main(int argc, char **argv)
 		{"first_thread_ends", first_thread_ends},
 		{"stopped_process", stopped_process},
 		{"bound_twice_and_ends", bound_twice_and_ends},
+		{"bound_while_it_ends", bound_while_it_ends},
 	};
 
 	return TEST_MAIN(argc, argv, cases);
