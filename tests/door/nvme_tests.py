@@ -310,6 +310,8 @@ def is_exported(server, there, socket, *argv):
     """Others reach the disk by way of a process that has it, and that is killed."""
     server.ask("start", name="export", argv=list(argv))
     await_that(lambda: os.path.exists(socket), f"{argv[0]} makes no socket")
+    # It listens before it has the disk to show.
+    await_that(lambda: server.run("qemu-img", "info", NBD + socket)[0] == 0, f"{argv[0]} does not show the disk")
     say_all(server, "qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", there, NBD + socket)
     say_all(server, "qemu-img", "compare", "-f", "raw", "-F", "raw", there, NBD + socket)
     io(server, NBD + socket, "write -P 9 1M 1", "read -P 9 1M 1", "discard 2M 1M", "read -P 0 2M 1M", "flush")
