@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 enum { PAGES = 64, PAGE = 4096, BYTES = PAGES * PAGE };
@@ -427,11 +428,29 @@ static uint64_t poller_time(void)
 	return time;
 }
 
-/* Of the engine, which has registers to look at. Where the machine is busy, waking up may cost more for a while. */
+static atomic_bool waking;
+static uint64_t waking_time; /* in ns */
+
+/* Wakes up as often as a device that rests most, and does nothing else. */
+static void *wake_up(void *context)
+{
+	const struct timespec nap = {.tv_nsec = 8000000};
+	struct timespec used;
+
+	prctl(PR_SET_TIMERSLACK, 1000);
+	while (atomic_load(&waking))
+		nanosleep(&nap, NULL);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	waking_time = (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+	return context;
+}
+
+/* Of the engine, which has registers to look at. Where the machine is busy, waking up may cost more for a while: that
+ * alone may then take the most that is allowed, and no device rests longer. */
 static void an_idle_device_takes_half_a_percent_of_a_processor(void)
 {
 	const struct timespec time = {.tv_sec = getenv("IOMMUSE_TEST_LONG") ? 10 : 1};
-	double percent = 100;
+	double percent = 100, woken = 0;
 	/* Sanitizers make each look dearer, and naps have an end. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 	const double most = 5;
@@ -441,14 +460,20 @@ static void an_idle_device_takes_half_a_percent_of_a_processor(void)
 
 	driver_begin(&driver, "ioat");
 	CHECK_EQ(usleep(400000), 0); /* it is tired only after a while */
-	for (unsigned i = 0; i < 20 && percent > most; i++) {
+	for (unsigned i = 0; i < 20 && percent > most && percent > 2 * woken; i++) {
 		uint64_t before = poller_time();
+		pthread_t thread;
 
+		atomic_store(&waking, true);
+		CHECK_EQ(pthread_create(&thread, NULL, wake_up, NULL), 0);
 		nanosleep(&time, NULL);
 		percent = (double)(poller_time() - before) / (double)time.tv_sec / 1e7;
-		printf("idle: %.3f %% of a processor\n", percent);
+		atomic_store(&waking, false);
+		pthread_join(thread, NULL);
+		woken = (double)waking_time / (double)time.tv_sec / 1e7;
+		printf("idle: %.3f %% of a processor, and %.3f %% just to wake up\n", percent, woken);
 	}
-	CHECK(percent <= most);
+	CHECK(percent <= most || percent <= 2 * woken);
 	driver_end(&driver);
 }
 
