@@ -159,14 +159,14 @@ static int write_record(struct dmax *dmax, struct dmax_queue *queue, const struc
 				     .done = work->done,
 				     .address = work->address,
 				     .result = work->result};
-	struct iommuse_fault fault = {.iova = descriptor->record};
 	uint32_t pasid = dmax_pasid(queue);
+	struct iommuse_fault fault;
 
 	if (descriptor->record % sizeof(record) ||
 	    iommuse_dma_write(dmax->device, pasid, descriptor->record + 1, &record.access, sizeof(record) - 1,
 			      &fault) ||
 	    iommuse_dma_write(dmax->device, pasid, descriptor->record, &record.status, 1, &fault)) {
-		halt(dmax, queue, DMAX_ERROR_RECORD, fault.iova);
+		halt(dmax, queue, DMAX_ERROR_RECORD, descriptor->record);
 		return -EFAULT;
 	}
 	return 0;
