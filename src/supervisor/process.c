@@ -23,6 +23,7 @@
 #define BUCKETS                64U
 #define THREADS_MAX            256U /* of each of which a directory is kept open */
 #define SETTLE_MS              200
+#define OPENS_MAX              8U          /* of the memory of a process that executes one program after the other */
 #define INITIAL_USER_NAMESPACE 4026531837U /* the inode number that the kernel gives it, PROC_USER_INIT_INO */
 
 /* A thread that was seen, most recently used first. */
@@ -322,23 +323,25 @@ static int open_mm(struct supervisor *s, struct process *p, struct remote_view *
 		return -ESRCH;
 	if (!remote_mm_gone(mm))
 		return 0;
-	/* The memory of one that ends goes before anything else tells of the end. */
-	if (process_status(p->pid, "VmSize", 10, &size))
+	/* It is about to end, or has executed another program since its memory was opened. */
+	if (process_status(view->tid, "VmSize", 10, &size))
 		return -ESRCH;
+	if (remote_mm_could_open(mm))
+		return -EAGAIN;
 	if (!p->told)
 		log_line("process %d cannot be bound to devices: iommuse itself may not read its memory", (int)p->pid);
 	p->told = true;
 	return -EPERM;
 }
 
-int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
+static int open_once(struct supervisor *s, pid_t pid, pid_t tid, int alive, struct mm **mm)
 {
 	struct remote_mm *left = find_left(s, pid);
 	struct remote_view view;
 	struct process *p;
 	int err;
 
-	remote_view_open(&view, pid, pid);
+	remote_view_open(&view, pid, tid);
 	supervisor_lock(s);
 	(void)find_alive(s, pid);
 	err = process_of(s, pid, &p);
@@ -353,6 +356,15 @@ int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
 	if (left)
 		mm_put(remote_mm_base(left));
 	return err;
+}
+
+int process_open_mm(struct supervisor *s, pid_t pid, pid_t tid, int alive, struct mm **mm)
+{
+	int err = -EAGAIN;
+
+	for (unsigned i = 0; i < OPENS_MAX && err == -EAGAIN; i++)
+		err = open_once(s, pid, tid, alive, mm);
+	return err == -EAGAIN ? -ESRCH : err;
 }
 
 static struct thread *thread_find(struct processes *t, pid_t tid)

@@ -59,9 +59,10 @@ struct mm *process_mm(struct supervisor *s, pid_t tid);
 
 /*
  * The address space that a process has now, which becomes known by that, with a reference; alive: a pidfd of it.
+ * tid: one of its threads, which has memory: the first one may have ended.
  * Returns 0; -ESRCH: it has ended, or has none; -EPERM: we may not look into it; -ENFILE, -ENOMEM. Takes the lock.
  */
-int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm);
+int process_open_mm(struct supervisor *s, pid_t pid, pid_t tid, int alive, struct mm **mm);
 
 /* A field of /proc/PID/status as a number: "Tgid", "CapEff". Returns 0, or -errno. */
 int process_status(pid_t pid, const char *field, int base, uint64_t *value);

@@ -342,7 +342,7 @@ static int check_and_open(const struct call *call, pid_t pid, pid_t tgid, int pi
 	int rc = check(call, pid, &target);
 
 	if (!rc)
-		rc = target.tgid == tgid ? process_open_mm(call->supervisor, tgid, pidfd, mm) : -ESRCH;
+		rc = target.tgid == tgid ? process_open_mm(call->supervisor, tgid, pid, pidfd, mm) : -ESRCH;
 	if (rc)
 		return rc;
 	rc = check(call, pid, &target);

@@ -92,6 +92,11 @@ bool remote_mm_opened(const struct remote_mm *mm)
 	return mm->opened;
 }
 
+bool remote_mm_could_open(const struct remote_mm *mm)
+{
+	return mm->mem >= 0;
+}
+
 /* The kernel may keep the memory for us from use() to unuse(). */
 static void use(struct remote_mm *mm)
 {

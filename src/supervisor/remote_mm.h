@@ -36,6 +36,9 @@ void remote_mm_adopt(struct remote_mm *mm, struct remote_view *view);
 void remote_mm_open(struct remote_mm *mm, pid_t tid);
 bool remote_mm_opened(const struct remote_mm *mm);
 
+/* Was there memory that could be opened, though it may be gone by now? */
+bool remote_mm_could_open(const struct remote_mm *mm);
+
 /*
  * Under the lock, by a call of the process, when the memory is open: it is what the process has, but where its end is
  * expected, and each execve is told to remote_mm_expect_end() before it happens. Until then it is copied by what was

@@ -325,6 +325,88 @@ static void first_thread_ends(struct test *t)
 	SAME(t, wait_for(pid), 0);
 }
 
+struct waiting {
+	_Atomic pid_t tid;
+	_Atomic long pasid; /* that its process has been bound to by now */
+};
+
+static void *wait_and_work(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->tid = (pid_t)syscall(SYS_gettid);
+	while (!w->pasid)
+		usleep(1000);
+	_exit(w->pasid < 0 || work(1, (uint32_t)w->pasid, 0x47) != DMAX_SUCCESS);
+}
+
+/* Of a process: the other threads go on. */
+static bool first_thread_has_ended(pid_t pid)
+{
+	char path[40], text[512] = "";
+	const char *rest;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	(void)!read(fd, text, sizeof(text) - 1);
+	close(fd);
+	rest = strrchr(text, ')');
+	return rest && !strncmp(rest, ") Z", 3);
+}
+
+/* The first one's number is of no use then. */
+static void bound_by_another_thread(struct test *t)
+{
+	struct waiting *w = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+	long pasid;
+
+	if (!begin(t))
+		return;
+	pid = fork();
+	if (pid == 0) {
+		pthread_t thread;
+
+		SAME(t, pthread_create(&thread, NULL, wait_and_work, w), 0);
+		pthread_exit(NULL);
+	}
+	while (!w->tid || !first_thread_has_ended(pid))
+		usleep(1000);
+	SAME(t, bind_pid(pid), -ESRCH);
+	pasid = bind_pid(w->tid);
+	CHECK(t, pasid > 0);
+	SAME(t, bind_pid(w->tid), pasid);
+	SAME(t, unbind_pid(w->tid), 0);
+	SAME(t, unbind_pid(w->tid), -ESRCH);
+	w->pasid = bind_pid(w->tid);
+	SAME(t, wait_for(pid), 0);
+	munmap(w, PAGE);
+}
+
+/* At any moment: it is bound, or is none any more. */
+static void bound_while_it_ends(struct test *t)
+{
+	if (!begin(t))
+		return;
+	for (unsigned long i = 0; i < 20 * t->rounds && !t->failed; i++) {
+		pid_t pid = fork();
+		long rc;
+
+		if (pid == 0) {
+			if (i % 2)
+				execl("/bin/true", "true", (char *)NULL);
+			_exit(0);
+		}
+		usleep((unsigned)(random_next(&t->seed) % 1500));
+		rc = bind_pid(pid);
+		CHECK(t, rc > 0 || rc == -ESRCH);
+		SAME(t, wait_for(pid), 0);
+		rc = unbind_pid(pid);
+		CHECK(t, rc == 0 || rc == -ESRCH);
+	}
+}
+
 /* Memory is reached while its process does not run. */
 static void stopped_process(struct test *t)
 {
@@ -429,6 +511,8 @@ int main(int argc, char **argv)
 		{"outlived_by_its_memory", outlived_by_its_memory},
 		{"left_to_another", left_to_another},
 		{"first_thread_ends", first_thread_ends},
+		{"bound_by_another_thread", bound_by_another_thread},
+		{"bound_while_it_ends", bound_while_it_ends},
 		{"stopped_process", stopped_process},
 		{"bound_twice_and_ends", bound_twice_and_ends},
 		{"bound_while_it_ends", bound_while_it_ends},

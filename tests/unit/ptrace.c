@@ -109,9 +109,10 @@ static pid_t opened;
 static bool hides, caller_ends;
 static volatile sig_atomic_t *hidden; /* shared with children */
 
-int process_open_mm(struct supervisor *s, pid_t pid, int alive, struct mm **mm)
+int process_open_mm(struct supervisor *s, pid_t pid, pid_t tid, int alive, struct mm **mm)
 {
 	(void)s;
+	(void)tid;
 	(void)alive;
 	opened = pid;
 	if (hides)
