@@ -32,7 +32,8 @@
 #define NS_GET_PID_FROM_PIDNS _IOR(NSIO, 0x6, int) /* since Linux 6.11 */
 #endif
 
-#define NAMESPACES_MAX 33 /* one in another; the kernel allows 32 */
+#define OVERFLOW_UID   65534 /* of who has no number in our user namespace */
+#define NAMESPACES_MAX 33    /* one in another; the kernel allows 32 */
 
 static bool has_ids(const struct ptrace_rights *target, uid_t uid, gid_t gid)
 {
@@ -65,7 +66,7 @@ bool ptrace_is_allowed(const struct ptrace_question *q)
 		return true;
 	if (!has_ids(&q->target, q->caller.uid[0], q->caller.gid[0]) && !q->privileged)
 		return false;
-	if (!q->dumpable && !q->privileged)
+	if (!q->dumpable && !q->over_memory)
 		return false;
 	if (!covered && !q->privileged)
 		return false;
@@ -222,6 +223,21 @@ static bool has_ptrace_in(const struct task *caller, pid_t target)
 	return found && (capable || owned);
 }
 
+/*
+ * Memory that may not be dumped is of the user namespace in which its program was started, as are its files below
+ * /proc: they are its root's. Where that is our own root, or nobody that we know, it may be any namespace around the
+ * process's own one.
+ */
+static bool has_ptrace_over(const struct task *caller, pid_t target)
+{
+	struct stat own, st;
+
+	if (caller->effective >> CAP_SYS_PTRACE & 1 && stat("/proc/self/ns/user", &own) == 0 &&
+	    own.st_ino == caller->rights.user_namespace)
+		return true;
+	return stat_proc(target, "stat", &st) && st.st_uid && st.st_uid != OVERFLOW_UID;
+}
+
 static int read_scope(void)
 {
 	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
@@ -321,7 +337,8 @@ static int check(const struct call *call, pid_t pid, struct task *target)
 		.privileged = has_ptrace_in(&caller, pid),
 		.scope = read_scope(),
 	};
-	q.dumpable = q.privileged || is_dumpable(pid, &target->rights);
+	q.over_memory = q.privileged && has_ptrace_over(&caller, pid);
+	q.dumpable = q.over_memory || is_dumpable(pid, &target->rights);
 	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL && descends(call->supervisor, target, caller.tgid);
 	/* Of a target that has ended meanwhile not all could be read. */
 	if (!ptrace_is_allowed(&q)) {

@@ -26,10 +26,11 @@ struct ptrace_rights {
 struct ptrace_question {
 	bool same; /* one process, or one memory */
 	struct ptrace_rights caller, target;
-	bool dumpable;   /* the target */
-	bool privileged; /* the caller has CAP_SYS_PTRACE in the target's user namespace */
-	int scope;       /* enum ptrace_scope */
-	bool descends;   /* the target, from the caller */
+	bool dumpable;    /* the target */
+	bool privileged;  /* the caller has CAP_SYS_PTRACE in the target's user namespace */
+	bool over_memory; /* and in that in which its program was started, which may be one around it */
+	int scope;        /* enum ptrace_scope */
+	bool descends;    /* the target, from the caller */
 };
 
 bool ptrace_is_allowed(const struct ptrace_question *question);

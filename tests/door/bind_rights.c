@@ -377,6 +377,9 @@ static void user_namespaces(struct test *t)
 	SAME(t, peer_ask(&inside, DUMPABLE, 1, 0), 0);
 	expect_asked(t, "inside, by its user outside", &outside, &inside, true);
 	expect_asked(t, "outside, by one inside", &inside, &outside, false);
+	/* Its program was started outside, where its user has no capability. */
+	SAME(t, peer_ask(&inside, DUMPABLE, 0, 0), 0);
+	expect_asked(t, "inside and not dumpable, by its user outside", &outside, &inside, false);
 	SAME(t, peer_end(&inside), 0);
 	SAME(t, peer_end(&outside), 0);
 }

@@ -37,7 +37,7 @@ enum { OUTER = 1, INNER = 2 }; /* user namespaces */
 #define CALLER     .caller = USER(1000)
 #define TARGET     .target = USER(1000)
 #define DUMPABLE   .dumpable = true
-#define PRIVILEGED .privileged = true
+#define PRIVILEGED .privileged = true, .over_memory = true
 #define DESCENDS   .descends = true
 #define USUAL      CALLER, TARGET, DUMPABLE
 #define RELATIONAL .scope = PTRACE_SCOPE_RELATIONAL
@@ -71,6 +71,7 @@ static const struct {
 	{"one's real group", {CALLER_IS(OURS, (0, 1000, 1000), 0, OUTER), TARGET}, false},
 	{"not dumpable", {CALLER, TARGET}, false},
 	{"not dumpable, by privilege", {CALLER, TARGET, PRIVILEGED}, true},
+	{"not dumpable, from outside, by privilege inside", {CALLER, TARGET, .privileged = true}, false},
 	{"a capability that the caller has not", {CALLER, TARGET_IS(OURS, OURS, SOME, OUTER)}, false},
 	{"the same capabilities",
 	 {.caller = RIGHTS(IDS OURS, IDS OURS, SOME, OUTER), TARGET_IS(OURS, OURS, SOME, OUTER)},
