@@ -39,6 +39,23 @@ static int load(struct uring *uring)
 	return -ENOSYS;
 }
 
+/* Who may make a ring may still be refused to use it. */
+static int try(struct uring *uring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+	int rc;
+
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_data(sqe, NULL);
+	do
+		rc = uring->submit_and_wait(&uring->ring, 1);
+	while (rc == -EINTR);
+	if (rc < 0)
+		return rc;
+	io_uring_cq_advance(&uring->ring, 1);
+	return 0;
+}
+
 static int uring_open(int fd, void **engine)
 {
 	struct io_uring_params params = {0};
@@ -60,6 +77,9 @@ static int uring_open(int fd, void **engine)
 		rc = -ENOSYS;
 		goto out_exit;
 	}
+	rc = try(uring);
+	if (rc)
+		goto out_exit;
 	*engine = uring;
 	return 0;
 

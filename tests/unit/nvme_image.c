@@ -642,7 +642,8 @@ static bool there_is_io_uring(void)
 	return there;
 }
 
-static void io_uring_may_be_refused(void)
+/* number: of the system call that gives an error */
+static void io_uring_may_be_refused(int number)
 {
 	static const int errors[] = {EPERM, ENOSYS, ENOMEM, EINVAL};
 	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
@@ -651,7 +652,7 @@ static void io_uring_may_be_refused(void)
 	d->image = image;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		d->aio = "io_uring";
-		fail_calls(SYS_io_uring_setup, errors[i], ALWAYS);
+		fail_calls(number, errors[i], ALWAYS);
 		CHECK_EQ(make_disk(d), -errors[i]);
 		CHECK(!strncmp(d->said, "io_uring: ", 10));
 		d->aio = "auto";
@@ -659,7 +660,7 @@ static void io_uring_may_be_refused(void)
 		nvme_model.destroy(d->state);
 	}
 	open_disk(d);
-	fail_calls(SYS_io_uring_setup, 0, 0);
+	fail_calls(number, 0, 0);
 	CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
 	CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
 	drop_disk(d);
@@ -745,7 +746,8 @@ int main(void)
 	not_all_is_discarded_in_one_look();
 	not_all_is_read_in_one_look();
 	if (there_is_io_uring()) {
-		io_uring_may_be_refused();
+		io_uring_may_be_refused(SYS_io_uring_setup);
+		io_uring_may_be_refused(SYS_io_uring_enter);
 		what_the_kernel_does_not_take_now_it_takes_later();
 		a_thread_may_end_before_what_it_began();
 	}
