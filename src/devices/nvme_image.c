@@ -6,11 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -90,6 +92,19 @@ static int make(const struct image_options *options, const struct why *why)
 	return rc;
 }
 
+/* The kernel opens a block device for writing that takes no writes. Returns a descriptor. */
+static int open_for(const struct image_options *options)
+{
+	int fd = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC), is_read_only = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (options->read_only || ioctl(fd, BLKROGET, &is_read_only) || !is_read_only)
+		return fd;
+	close(fd);
+	return -EROFS;
+}
+
 /* Returns a descriptor. */
 static int open_file(const struct image_options *options, struct stat *st, const struct why *why)
 {
@@ -104,9 +119,9 @@ static int open_file(const struct image_options *options, struct stat *st, const
 	} else if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode)) {
 		return say(why, -EINVAL, "image=%s: it is neither a file nor a block device", options->path);
 	} else {
-		fd = open(options->path, (options->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+		fd = open_for(options);
 		if (fd < 0)
-			return say(why, -errno, "image=%s: %s%s", options->path, strerror(errno),
+			return say(why, fd, "image=%s: %s%s", options->path, strerror(-fd),
 				   options->read_only ? "" : "; perhaps it can be had readonly");
 	}
 	if (fd >= 0)

@@ -2,6 +2,7 @@
 /* The NVMe controller's image is a block device: a loop device, if we may have one. */
 #include "fake_disk.h"
 
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 
@@ -106,6 +107,27 @@ static void its_blocks_may_be_larger(const char *aio)
 	close(fd);
 }
 
+static void it_may_be_read_only(const char *aio)
+{
+	int fd = make_device(1 << 20, 512);
+	struct disk *d = aligned_alloc(_Alignof(struct disk), sizeof(*d));
+
+	CHECK_EQ(ioctl(fd, BLKROSET, &(int){1}), 0);
+	memset(d, 0, sizeof(*d));
+	d->image = device;
+	d->aio = aio;
+	CHECK_EQ(make_disk(d), -EROFS);
+	CHECK(strstr(d->said, "readonly"));
+	d->readonly = "";
+	open_disk(d);
+	CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+	CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 1, DATA, 0)), NVME_WRITE_PROTECTED);
+	drop_disk(d);
+	/* Else it would be so for the next file of the device. */
+	CHECK_EQ(ioctl(fd, BLKROSET, &(int){0}), 0);
+	close(fd);
+}
+
 int main(void)
 {
 	static const char *const ways[] = {"threads", "auto"};
@@ -119,6 +141,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		it_ends_with_a_whole_block(ways[i]);
 		its_blocks_may_be_larger(ways[i]);
+		it_may_be_read_only(ways[i]);
 	}
 	return check_result();
 }
