@@ -478,7 +478,7 @@ static void wait_with_memory(int ready)
 }
 
 /* Whoever is asked for while it ends is there, or is not. */
-static void bound_while_it_ends(struct test *t)
+static void bound_while_it_is_killed(struct test *t)
 {
 	if (!begin(t))
 		return;
@@ -515,7 +515,7 @@ int main(int argc, char **argv)
 		{"bound_while_it_ends", bound_while_it_ends},
 		{"stopped_process", stopped_process},
 		{"bound_twice_and_ends", bound_twice_and_ends},
-		{"bound_while_it_ends", bound_while_it_ends},
+		{"bound_while_it_is_killed", bound_while_it_is_killed},
 	};
 
 	return TEST_MAIN(argc, argv, cases);

@@ -108,8 +108,8 @@ def bind(door):
 def bind_crowd(door):
     """many address spaces that are bound, and those that outlive a thread or a process"""
     for options, arguments in ([], ["many_processes", "outlived_by_its_memory", "left_to_another", "first_thread_ends",
-                                    "bound_by_another_thread", "bound_while_it_ends", "stopped_process",
-                                    "bound_twice_and_ends"]), \
+                                    "bound_by_another_thread", "bound_while_it_ends", "bound_while_it_is_killed",
+                                    "stopped_process", "bound_twice_and_ends"]), \
                               (["--pasid-bits=3"], ["no_pasid_left", "--variant", "3"]):
         with Bonds(door, options=[*DMAX, *DMAX, *options]) as server:
             server.client("bind_crowd", *arguments, "--rounds", door.rounds(20, 500))

@@ -35,7 +35,7 @@ static void expect_array(struct law *law)
 	const struct iommu_hwpt_get_dirty_bitmap *dirty = (const void *)bytes;
 	const struct iommu_viommu_alloc *viommu = (const void *)bytes;
 	const struct iommu_test_cmd *test = (const void *)bytes;
-	uint64_t page;
+	uint64_t lowest;
 
 	if (!raw)
 		return;
@@ -51,9 +51,9 @@ static void expect_array(struct law *law)
 		break;
 	case IOMMU_HWPT_GET_DIRTY_BITMAP:
 		law->array = dirty->data;
-		/* A bit for each of the lowest bit of page_size, which need not be a power of two. */
-		page = dirty->page_size & -dirty->page_size;
-		law->array_size = page ? dirty->length / page / 8 + 1 : 0;
+		/* A bit is of what the lowest bit of the page size says. */
+		lowest = dirty->page_size & -dirty->page_size;
+		law->array_size = lowest ? dirty->length / lowest / 8 + 1 : 0;
 		break;
 	case IOMMU_VIOMMU_ALLOC:
 		law->array = viommu->data_uptr;
