@@ -14,7 +14,6 @@ struct control {
 	_Atomic uint32_t count;   /* descriptors shall be counted at the end of the next call */
 	_Atomic uint32_t serving; /* iommuse has mapped it */
 	_Atomic uint64_t descriptors;
-	_Atomic uint64_t threads; /* counted with them */
 	_Atomic long blocks;
 	char failed[32]; /* what has failed */
 };

@@ -28,6 +28,17 @@ static _Thread_local unsigned until_failure; /* functions that still succeed, pl
 static _Thread_local const char *failed;
 static _Atomic long own_blocks;
 static _Atomic long *live_blocks = &own_blocks;
+static bool only_some; /* threads count; set before there are any */
+static _Thread_local bool is_counted;
+
+/* Blocks that do not count, whoever frees them, as those of the threads that come and go with the load. */
+struct apart {
+	struct apart *next;
+	const void *block;
+};
+
+static struct apart *apart[4096];
+static pthread_mutex_t apart_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void fail_arm(unsigned n)
 {
@@ -49,6 +60,12 @@ unsigned fail_left(void)
 void fail_count_at(_Atomic long *counter)
 {
 	live_blocks = counter;
+	only_some = true;
+}
+
+void fail_count_here(void)
+{
+	is_counted = true;
 }
 
 static bool fails(const char *what)
@@ -102,13 +119,6 @@ size_t fail_mappings(void)
 		return __real_##name arguments;                                                                        \
 	}
 
-static void *counted(void *block)
-{
-	if (block)
-		atomic_fetch_add(live_blocks, 1);
-	return block;
-}
-
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
@@ -121,6 +131,59 @@ void *__wrap_realloc(void *old, size_t size);
 void *__wrap_reallocarray(void *old, size_t count, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void __wrap_free(void *block);
+
+static struct apart **apart_of(const void *block)
+{
+	return &apart[(uintptr_t)block / 16 % (sizeof(apart) / sizeof(apart[0]))];
+}
+
+static void set_apart(const void *block)
+{
+	struct apart *a = __real_malloc(sizeof(*a));
+
+	if (!a)
+		abort();
+	a->block = block;
+	pthread_mutex_lock(&apart_lock);
+	a->next = *apart_of(block);
+	*apart_of(block) = a;
+	pthread_mutex_unlock(&apart_lock);
+}
+
+/* Was it? It is not any more. */
+static bool take_apart(const void *block)
+{
+	struct apart **link, *a;
+
+	if (!only_some)
+		return false;
+	pthread_mutex_lock(&apart_lock);
+	for (link = apart_of(block); *link && (*link)->block != block; link = &(*link)->next)
+		;
+	a = *link;
+	if (a)
+		*link = a->next;
+	pthread_mutex_unlock(&apart_lock);
+	__real_free(a);
+	return a;
+}
+
+static void *counted(void *block)
+{
+	if (block && only_some && !is_counted)
+		set_apart(block);
+	else if (block)
+		atomic_fetch_add(live_blocks, 1);
+	return block;
+}
+
+/* What has become of a block that was made larger or smaller. */
+static void *moved(void *old, bool was_apart, void *block)
+{
+	if (was_apart)
+		set_apart(block ? block : old);
+	return block;
+}
 
 void *__wrap_malloc(size_t size)
 {
@@ -139,21 +202,31 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size)
 
 void *__wrap_realloc(void *old, size_t size)
 {
+	bool was_apart;
+
 	if (fails("realloc"))
 		return NULL;
-	return old ? __real_realloc(old, size) : counted(__real_realloc(old, size));
+	if (!old)
+		return counted(__real_malloc(size));
+	was_apart = take_apart(old);
+	return moved(old, was_apart, __real_realloc(old, size));
 }
 
 void *__wrap_reallocarray(void *old, size_t count, size_t size)
 {
+	bool was_apart;
+
 	if (fails("reallocarray"))
 		return NULL;
-	return old ? __real_reallocarray(old, count, size) : counted(__real_reallocarray(old, count, size));
+	if (!old)
+		return counted(__real_reallocarray(old, count, size));
+	was_apart = take_apart(old);
+	return moved(old, was_apart, __real_reallocarray(old, count, size));
 }
 
 void __wrap_free(void *block)
 {
-	if (block)
+	if (block && !take_apart(block))
 		atomic_fetch_sub(live_blocks, 1);
 	__real_free(block);
 }

@@ -19,8 +19,9 @@ const char *fail_disarm(void);
 /* How far that is: functions that still succeed, plus one; 0: not armed, or it has failed. */
 unsigned fail_left(void);
 
-/* From now on, blocks are counted there. */
+/* From now on, blocks are counted there, and only those of threads that ask for it. */
 void fail_count_at(_Atomic long *counter);
+void fail_count_here(void);
 
 /* Blocks of memory that were allocated and not freed, in all threads. */
 size_t fail_live_blocks(void);
