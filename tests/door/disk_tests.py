@@ -5,9 +5,10 @@ import pathlib
 import random
 import signal
 import subprocess
+import tempfile
 import time
 
-from harness import Server, await_that, check, descendants, links, read_line, report, same
+from harness import IMAGE_THREADS, Failed, Server, await_that, check, descendants, links, read_line, report, same
 from nvme_tests import DISK, MIB, device, need_tools, succeed
 
 SECOND_DISK = "nvme://0000:02:00.0/1"
@@ -15,18 +16,27 @@ WAYS = 4
 KINDS = (["aio=auto", "block=512"], ["aio=threads", "block=4096"])
 
 
+def strike(door, disk, kind, messages):
+    with Server(door, options=device(disk, "size=1M", *kind), stderr=messages) as server:
+        for way in range(WAYS):
+            server.client("nvme_client", "--variant", str(way), "--rounds", door.rounds(5, 250),
+                          "--seed", str(random.getrandbits(32)))
+        server.expect_no_leak("nvme_client")
+        count = server.image_threads()
+        check(count <= IMAGE_THREADS, f"{count} threads for one image")
+
+
 def struck(door):
     """a disk that is reset in any way, or loses its driver, in the midst of writing: no block is torn"""
     for kind in KINDS:
         disk = f"{door.tmp}/disk"
-        with Server(door, options=device(disk, "size=1M", *kind), stderr=subprocess.DEVNULL) as server:
-            # Threads for an image stay once they were needed.
-            server.client("nvme_client", "is_reset", "--rounds", "5")
-            server.baseline = server.steady_snapshot()
-            for way in range(WAYS):
-                server.client("nvme_client", "--variant", str(way), "--rounds", door.rounds(5, 250),
-                              "--seed", str(random.getrandbits(32)))
-            server.expect_no_leak("nvme_client")
+        with tempfile.TemporaryFile("w+") as messages:
+            try:
+                strike(door, disk, kind, messages)
+            except Failed:
+                messages.seek(0)
+                report("".join(messages.readlines()[-20:]))
+                raise
         os.unlink(disk)
 
 

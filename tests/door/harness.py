@@ -15,8 +15,10 @@ import sys
 import tempfile
 import time
 
-# Threads that are begun with the first bond and stay; and the kernel's own, for a ring of io_uring.
-STAYING = ("iommuse-bonds\n", "iou-wrk-")
+# Threads that are begun with the first bond and stay; those of an image, as many as were ever busy at once, up to a bound;
+# and the kernel's own, for a ring of io_uring.
+STAYING = ("iommuse-bonds\n", IMAGE_THREAD := "iommuse-image\n", "iou-wrk-")
+IMAGE_THREADS = 8  # at most, for each image
 
 HANG = 120  # seconds after which what does not end is said to hang
 SETTLE = 20  # seconds that iommuse may take to let go of what a client had
@@ -330,6 +332,11 @@ class Server:
             state[f"watches of process {i}"] = watches
             state[f"mounts of process {i}"] = len(read_text(f"/proc/{pid}/mountinfo").splitlines())
         return state
+
+    def image_threads(self):
+        """How many threads wait for what is done to images."""
+        folder = f"/proc/{self.supervisor()}/task"
+        return sum(read_text(f"{folder}/{tid}/comm") == IMAGE_THREAD for tid in safe_list(folder))
 
     def steady_snapshot(self):
         """One that is the same for a while: threads that were needed for a moment may be there a little longer."""
