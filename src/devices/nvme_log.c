@@ -137,15 +137,13 @@ uint16_t nvme_get_log(struct nvme *nvme, const struct nvme_command *command)
 		return command->nsid == NVME_NSID ? NVME_INVALID_FIELD : NVME_INVALID_NAMESPACE;
 	if (n > nvme_transfer_max(nvme) || offset % 4 || offset > length)
 		return NVME_INVALID_FIELD;
-	/* What is asked for beyond its end is undefined. */
+	/* The driver's list is of all that it asks for. What of that lies beyond the page's end is undefined. */
+	status = nvme_find_data(nvme, command, (uint32_t)n, &spans);
 	n = n < length - offset ? n : length - offset;
-	if (n) {
-		status = nvme_find_data(nvme, command, (uint32_t)n, &spans);
-		if (!status)
-			status = nvme_to_memory(nvme, &spans, 0, data + offset, (uint32_t)n);
-		if (status)
-			return status;
-	}
+	if (!status)
+		status = nvme_to_memory(nvme, &spans, 0, data + offset, (uint32_t)n);
+	if (status)
+		return status;
 	if (!(command->dw10 & RETAIN))
 		unmask(nvme, page);
 	return NVME_SUCCESS;

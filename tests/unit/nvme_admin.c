@@ -527,6 +527,29 @@ static void log_pages_are_checked(void)
 	drop_disk(d);
 }
 
+/* What is asked for needs a list of PRPs, although what there is of it would not. */
+static void a_log_page_may_be_shorter_than_its_list(void)
+{
+	struct disk *d = new_disk();
+	struct nvme_command command = log_command(LOG_CHANGED_NAMESPACES, 12288, 0);
+	const uint64_t list[3] = {DATA + 0x3000, DATA + 0x5000, DATA + 0x1000};
+
+	command.prp1 = DATA + 0x800;
+	command.prp2 = LISTS;
+	memset(d->memory + DATA, 0xa5, 6UL * PAGE);
+	memcpy(d->memory + LISTS, list, sizeof(list));
+	CHECK_EQ(status_of(d, 0, command), 0);
+	CHECK(!memcmp(d->memory + LISTS, list, sizeof(list)));
+	CHECK_EQ(d->memory[DATA + 0x7ff], 0xa5);
+	CHECK_EQ(get64(d, 0x800), 0);
+	CHECK_EQ(get64(d, 0xff8), 0);
+	CHECK_EQ(d->memory[DATA + 0x1000], 0xa5);
+	CHECK_EQ(get64(d, 0x3000), 0);
+	CHECK_EQ(get64(d, 0x37f8), 0);
+	CHECK_EQ(d->memory[DATA + 0x3800], 0xa5);
+	drop_disk(d);
+}
+
 /* What there is not */
 
 static void other_commands_are_refused(void)
@@ -570,6 +593,7 @@ int main(void)
 	errors_are_logged_the_newest_first();
 	what_was_done_is_counted();
 	log_pages_are_checked();
+	a_log_page_may_be_shorter_than_its_list();
 	other_commands_are_refused();
 	unlink(image);
 	return check_result();
