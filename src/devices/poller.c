@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "devices/poller.h"
 
+#include "base/thread.h"
 #include "devices/device.h"
 
-#include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -119,27 +118,16 @@ static void *run(void *context)
 
 int poller_start(struct model_device *device)
 {
-	static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 	struct poller *poller = &device->poller;
-	sigset_t blocked, old;
-	int error;
+	int rc;
 
 	if (!device->seen.poll)
 		return 0;
 	atomic_store(&poller->stop, false);
-	/* Signals are other threads' business, but for those that this one raises itself: copies are guarded by them.
-	 */
-	sigfillset(&blocked);
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		sigdelset(&blocked, own[i]);
-	pthread_sigmask(SIG_SETMASK, &blocked, &old);
-	error = pthread_create(&poller->thread, NULL, run, device);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (error)
-		return -EAGAIN;
-	pthread_setname_np(poller->thread, "iommuse-device");
-	poller->running = true;
-	return 0;
+	rc = thread_start(&poller->thread, "iommuse-device", run, device);
+	if (!rc)
+		poller->running = true;
+	return rc;
 }
 
 void poller_kick(struct model_device *device)
