@@ -379,7 +379,7 @@ static int parse(struct nvme *nvme)
 
 	if (!parse_number(iommuse_value(nvme->device, "block"), 512, 4096, &block) || (block != 512 && block != 4096))
 		return refuse(nvme, "block is 512 or 4096");
-	if (!parse_number(iommuse_value(nvme->device, "mdts"), 1U << NVME_PAGE_SHIFT,
+	if (!parse_number(iommuse_value(nvme->device, "mdts"), 1U << (NVME_PAGE_SHIFT + NVME_MDTS_MIN),
 			  1U << (NVME_PAGE_SHIFT + NVME_MDTS_MAX), &bytes) ||
 	    bytes & (bytes - 1))
 		return refuse(nvme, "mdts is a power of two from 8K to 1M");
@@ -389,8 +389,6 @@ static int parse(struct nvme *nvme)
 		return refuse(nvme, "serial has from 1 to 20 characters of ASCII, and no blank at either end");
 	nvme->block_shift = (unsigned)__builtin_ctz(block);
 	nvme->mdts = (unsigned)__builtin_ctz(bytes) - NVME_PAGE_SHIFT;
-	if (!nvme->mdts) /* 0 says that there is no limit */
-		return refuse(nvme, "mdts is a power of two from 8K to 1M");
 	if (serial)
 		snprintf(nvme->serial, sizeof(nvme->serial), "%s", serial);
 	return 0;

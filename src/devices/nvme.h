@@ -24,6 +24,7 @@
 #define NVME_STAGED      16U /* completions at once */
 #define NVME_SPANS       257U
 #define NVME_PAGE_SHIFT  12U /* the smallest page, the unit of MDTS */
+#define NVME_MDTS_MIN    1U  /* 0 would say that there is no limit */
 #define NVME_MDTS_MAX    8U
 #define NVME_EVENTS_MAX  4U
 #define NVME_ERRORS      64U /* in the log */

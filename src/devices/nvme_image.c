@@ -236,11 +236,6 @@ bool image_grows(const struct image *image)
 	return image->grows;
 }
 
-const char *image_engine_name(const struct image *image)
-{
-	return image->ops->name;
-}
-
 uint64_t image_identity(const struct image *image)
 {
 	return image->identity;

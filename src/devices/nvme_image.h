@@ -85,7 +85,6 @@ uint64_t image_size(const struct image *image);
 
 /* Does a write behind its end make it longer? */
 bool image_grows(const struct image *image);
-const char *image_engine_name(const struct image *image);
 
 /* Which file it is: the same number for the same file. */
 uint64_t image_identity(const struct image *image);
