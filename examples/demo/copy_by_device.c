@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A small driver over VFIO for a PCI device that copies memory: Intel's DMA engine, 8086:2021. It finds the device
- *below /sys, opens its group, maps two buffers for it and has one copied to the other. Then it does what a wrong driver
- *does: it unmaps a buffer and gives the device its address once more.
+ * below /sys, opens its group, maps two buffers for it and has one copied to the other. Then it does what a wrong
+ * driver does: it unmaps a buffer and gives the device its address once more.
  *
  *	cc -I include examples/demo/copy_by_device.c -o copy_by_device
  *	iommuse run --device ioat -- ./copy_by_device 0000:01:00.0

@@ -6,7 +6,7 @@
  *	cc -I include examples/demo/test_device.c -o test_device
  *
  * The headers in include/abi have the names and numbers of the kernel's. A real device differs in two places only: it
- *is attached by VFIO, and does DMA by itself.
+ * is attached by VFIO, and does DMA by itself.
  */
 #include <abi/iommufd_test.h>
 

@@ -8,13 +8,13 @@
  * - CHANCMD: a bit stays set until the command is done; drivers that care wait for that. A reset makes all that was
  *   commanded before it void.
  * - CHAINADDR and DMACOUNT are replaced, once taken, by values that no driver stores there; so a store of the same
- * value is seen too. A chain address counts from the next store to DMACOUNT on.
+ *   value is seen too. A chain address counts from the next store to DMACOUNT on.
  * - CHANSTS: a driver that has asked for completions in memory, errors included, and for no interrupt at errors, learns
  *   from memory how the channel is, and gives the register some microseconds to follow a command: DPDK's does. There it
  *   shows what that command will have led to, before it was given: SUSPENDED while nothing is to be done (then it can
- * be stopped and started), ARMED after an error (then it can be reset and started again). Other drivers find the usual:
- * HALTED after an error or a reset, DONE, SUSPENDED. As they do not look at a channel halted by a reset again once they
- * have seen it so, HALTED becomes SUSPENDED soon after.
+ *   be stopped and started), ARMED after an error (then it can be reset and started again). Other drivers find the
+ *   usual: HALTED after an error or a reset, DONE, SUSPENDED. As they do not look at a channel halted by a reset again
+ *   once they have seen it so, HALTED becomes SUSPENDED soon after.
  */
 #include "devices/device.h"
 

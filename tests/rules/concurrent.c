@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One file, several threads: one maps and unmaps at fixed IOVAs, one at automatic ones in the same range, one reads
- *(IOVA_RANGES, COPY to another IOAS, DESTROY of what is busy), one makes and ends an IOAS that the second maps into,
- *one opens and closes other files. Each answer has to be one that some order of the calls explains, and the bytes that
- *are mapped at the end the sum of what the threads left.
+ * (IOVA_RANGES, COPY to another IOAS, DESTROY of what is busy), one makes and ends an IOAS that the second maps into,
+ * one opens and closes other files. Each answer has to be one that some order of the calls explains, and the bytes that
+ * are mapped at the end the sum of what the threads left.
  *
  *	concurrent [--trusted] [--steps N] [--seed N]
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Random MAP, MAP_FILE, UNMAP, COPY, ALLOW_IOVAS, OPTION and container calls on two address spaces, each answer
- *compared with model.c: result, IOVA chosen, bytes unmapped, and at the end of each seed every area.
+ * compared with model.c: result, IOVA chosen, bytes unmapped, and at the end of each seed every area.
  *
  *	model_random [--checked | --syscalls] [--long] [--seed N | --seeds N] [--steps N]
  *
