@@ -3,9 +3,10 @@
  * /dev/ioasid: PASIDs for user space, as proposed for Linux in February 2021 ("IOASID extensions for guest SVA") and
  * never merged. Numbers and layouts are those of the proposal.
  *
- * EBUSY: this process has it open already. EPERM: the file belongs to another process. ENOSPC: no PASID of the range is
- * free. EAGAIN: a quota is used up. ENOENT: nobody allocated it. EACCES: another process did. EINVAL: the request is
- * malformed. EFAULT: a bad pointer. ENOTTY: no such command.
+ * What the errnos mean. EBUSY: the node is opened, and this process has it open already. EPERM: the file belongs to
+ * another process. ENOSPC: no PASID of the range is free. EAGAIN: a quota is used up. ENOENT: nobody allocated it.
+ * EACCES: another process did. EINVAL: the request is malformed. ENOMEM: out of memory. EFAULT: a bad pointer. ENOTTY:
+ * no such command.
  */
 #ifndef IOMMUSE_ABI_IOASID_H
 #define IOMMUSE_ABI_IOASID_H

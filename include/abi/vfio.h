@@ -6,6 +6,23 @@
  * caller has. Where an answer is longer, argsz comes back as the length needed. An unknown flag is EINVAL here, not
  * EOPNOTSUPP as in iommufd.h. Some numbers mean one thing on a container and another on a device: the kind of file
  * decides.
+ *
+ * What the errnos mean where iommufd.h does not say it; docs/abi-coverage.md has those of each command.
+ *
+ * EINVAL      argsz is too short, or a flag unknown; there is no such region or interrupt; the file is in the wrong
+ *             state: no container, no IOMMU, bound already, an interrupt that is not enabled.
+ * ENOTTY      No such command; also: no such feature, no such action of an interrupt, or not of a file from a group.
+ * EBUSY       The group is open, or a device of it is bound by its own node; an eventfd unmasks INTx already; a PASID
+ *             was freed and is in use still; a device is not closed yet.
+ * EIO         A BAR is read or written while the device's memory space is disabled.
+ * EPERM       The group is another iommufd's; eventfds of the program cannot be had (pidfd_getfd is forbidden).
+ * ENODEV      No such device in the group; the container has no IOAS; a device cannot share addresses; no ioeventfd.
+ * ENOSPC      Room for too few devices in the answer; too many ioeventfds; no PASID is free, or none is so high.
+ * ERANGE      Eventfds of no vectors, where none are enabled.
+ * EACCES      A PASID is another process's, or of a bond; the caller may not look into a process.
+ * EOVERFLOW   Also: a device cannot use a PASID that high.
+ * ESRCH       There is no such process, or it is not bound.
+ * ENFILE      iommuse has no descriptor left.
  */
 #ifndef IOMMUSE_ABI_VFIO_H
 #define IOMMUSE_ABI_VFIO_H
@@ -72,9 +89,11 @@ extern "C" {
 /*
  * Address spaces of processes bound to a container, as proposed for Linux in 2018 and never merged.
  *
- * struct vfio_iommu_type1_bind, followed by struct vfio_iommu_type1_bind_process. EINVAL: malformed, or the container
- * has no IOMMU yet. ESRCH: no such process, or it is not bound (UNBIND). EACCES: the caller may not look into it.
- * ENODEV: a device cannot share addresses. ENOSPC: no PASID is free. EOVERFLOW: a device cannot use one that high.
+ * struct vfio_iommu_type1_bind, followed by struct vfio_iommu_type1_bind_process. EFAULT: they cannot be read, or the
+ * PASID not written. EINVAL: malformed, or the container has no IOMMU yet, or no group. ESRCH: no such process, or it
+ * is not bound (UNBIND). EACCES: the caller may not look into it. EPERM: the caller may, but iommuse may not. ENODEV: a
+ * device cannot share addresses. ENOSPC: no PASID is free. EOVERFLOW: a device cannot use one that high. ENFILE,
+ * ENOMEM: iommuse has no descriptor or memory left.
  */
 #define VFIO_IOMMU_BIND   _IO(';', 0x7a)
 #define VFIO_IOMMU_UNBIND _IO(';', 0x7b)

@@ -35,7 +35,7 @@ struct iommuse_area {
 
 /* All of a BAR that is in no area is trapped: each access is a callback, at once. */
 struct iommuse_bar {
-	uint32_t size; /* a power of two, at least 4096; 0: there is no such BAR */
+	uint32_t size; /* a power of two from 4096 to 1 GiB; 0: there is no such BAR */
 	bool wide;     /* 64 bits: the next BAR is its upper half, and must be 0 */
 	bool prefetchable;
 	struct iommuse_area area[IOMMUSE_AREAS]; /* up to the first without length */
@@ -77,20 +77,21 @@ struct iommuse_model {
 	uint16_t msix_vectors; /* 0, or up to 2048; its table and pending bits lie in a BAR, where nobody looks at them:
 				  in trapped pages, or in one area, so that drivers can map the BAR whole */
 	uint8_t msix_bar;
-	uint32_t msix_table, msix_pba; /* offsets in that BAR */
+	uint32_t msix_table, msix_pba; /* offsets in that BAR, multiples of 8 */
 	uint8_t pasid_bits;            /* 0, or up to 20: capabilities PASID and ATS */
 	bool page_requests;            /* capability PRI */
 
 	/*
-	 * Makes the state of a device. Returns 0, or -errno after iommuse_say(). value: what the driver's user gave for
-	 * a key, by iommuse_value(). The BARs are not there yet.
+	 * Makes the state of a device. Returns 0, or -errno after iommuse_say(). What the device's user gave for a key
+	 * is told by iommuse_value(). The BARs are not there yet. May be NULL, as destroy.
 	 */
 	int (*create)(struct iommuse_device *device, void **state);
 	void (*destroy)(void *state);
 
 	/*
 	 * Brings the device into the state of power-on: at the first open, at VFIO_DEVICE_RESET, and after the last
-	 * close. The memory of the areas has just been cleared. No DMA or interrupt of before may come afterwards.
+	 * close. The memory of the areas has just been cleared. No DMA or interrupt of before may come afterwards. May
+	 * not be NULL.
 	 */
 	void (*reset)(void *state);
 
@@ -212,7 +213,7 @@ static inline int iommuse_dma_copy(struct iommuse_device *device, uint32_t pasid
  * Borrows the memory behind [iova, iova + n - 1], n at most 64 KiB, until iommuse_dma_unmap() or the end of the
  * callback, whichever comes first. An unmap by the driver waits for that, so keep it short. Where the memory is not in
  * one piece, or is not mapped here, mapping->memory is a copy, written back by iommuse_dma_unmap(). Returns 0; -EFAULT:
- * with *fault; -EINVAL: n; -ENOMEM; -EBUSY: four are borrowed already.
+ * with *fault; -EINVAL: n or direction; -ENOMEM; -EBUSY: four are borrowed already.
  */
 static inline int iommuse_dma_map(struct iommuse_device *device, uint32_t pasid, uint64_t iova, size_t n,
 				  enum iommuse_direction direction, struct iommuse_mapping *mapping,

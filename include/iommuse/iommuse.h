@@ -48,9 +48,10 @@ struct iommuse_options {
 /*
  * Makes a system. options may be NULL: a checked client with the process's own capabilities.
  * The caller frees it with iommuse_free(). Returns 0, or -errno: -EINVAL (unknown client kind, or a non-zero member
- * beyond what this version knows; a device that says nothing meaningful; pasid_bits above 20), -EEXIST (two devices at
- * one address), -ENOENT (no such model), what a model says, -ENOMEM, -ENOSYS (checked, on a kernel without
- * process_vm_readv).
+ * beyond what this version knows; a device with a key or a value that there is not, or of a shared object that cannot
+ * be loaded or is no model; pasid_bits above 20), -EEXIST (two devices at one address, or no address is left), -ENOENT
+ * (no such model), what a model says (an image that cannot be opened, for example), -EMFILE and -ENFILE (no descriptor
+ * is left), -ENOMEM, -ENOSYS (checked, on a kernel without process_vm_readv).
  */
 IOMMUSE_API int iommuse_new(const struct iommuse_options *options, struct iommuse **system);
 
@@ -61,7 +62,8 @@ IOMMUSE_API void iommuse_free(struct iommuse *system);
  * Opens a node. flags: O_RDONLY, O_WRONLY or O_RDWR, with O_CLOEXEC, O_NONBLOCK as for open(2). Each open is an object
  * of its own. Returns a descriptor: a number of the process's descriptor table that nothing else has while the file is
  * open, so it can be told from the process's own descriptors; close it with iommuse_close(). Returns -ENOENT: no such
- * node, -EBUSY: a VFIO group that is in use, or /dev/ioasid, which a process has open once, -EMFILE, -ENOMEM.
+ * node, -EBUSY: a VFIO group that is open, or of which a device's own node is bound, or /dev/ioasid, which a process
+ * has open once; -EMFILE, -ENFILE, -ENOMEM.
  */
 IOMMUSE_API int iommuse_open(struct iommuse *system, const char *path, int flags);
 
@@ -77,14 +79,17 @@ IOMMUSE_API int iommuse_ioctl(struct iommuse *system, int fd, unsigned long cmd,
 IOMMUSE_API ssize_t iommuse_read(struct iommuse *system, int fd, void *buf, size_t count);
 IOMMUSE_API ssize_t iommuse_write(struct iommuse *system, int fd, const void *buf, size_t count);
 
-/* As pread(2) and pwrite(2). */
+/* As pread(2) and pwrite(2). -ESPIPE: an event queue, which has no positions. */
 IOMMUSE_API ssize_t iommuse_pread(struct iommuse *system, int fd, void *buf, size_t count, off_t offset);
 IOMMUSE_API ssize_t iommuse_pwrite(struct iommuse *system, int fd, const void *buf, size_t count, off_t offset);
 
 /* Which of events (POLLIN, POLLOUT, ...) hold now; does not wait. Returns a mask, or -EBADF. */
 IOMMUSE_API int iommuse_poll(struct iommuse *system, int fd, short events);
 
-/* As mmap(2) without a wished address. Stores the address in *address and returns 0, or -errno. Unmap with munmap(2).
+/*
+ * As mmap(2) without a wished address. Stores the address in *address and returns 0, or -errno, among them -ENODEV: the
+ * file has nothing to map; -ENXIO, -EINVAL: nothing was offered at this offset, or not as much; -EACCES: it was not
+ * opened for that. Unmap with munmap(2).
  */
 IOMMUSE_API int iommuse_mmap(struct iommuse *system, int fd, size_t length, int prot, int flags, off_t offset,
 			     void **address);

@@ -3,8 +3,7 @@
  * Wrong DMA is told at once, in one line: which device, what it wanted where, why it was blocked, and what is known of
  * that place. A listener of the event stream, for EVENT_DMA_FAULT.
  *
- *	iommuse: 0000:01:00.0: DMA write of 64 bytes to IOVA 0x101000 blocked: nothing is mapped there; nearest maps:
- *...
+ *	iommuse: 0000:01:00.0: DMA write of 64 bytes to IOVA 0x101000 blocked: nothing is mapped there; ...
  *
  * Of a device and a reason no more than FAULT_LINES are shown within a second; the others are counted.
  */
