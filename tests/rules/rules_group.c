@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 static void a_group_has_one_opener(struct rules *t)
 {
@@ -242,6 +243,27 @@ static void the_descriptor_is_closed_by_exec(struct rules *t)
 	device_close(t, group);
 }
 
+static void without_a_free_descriptor_it_is_emfile(struct rules *t)
+{
+	int group = group_new(t, 1);
+	int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit before, few;
+	int device;
+
+	/* The lowest free descriptor tells where the limit has to be. */
+	close_plain(t, next);
+	EXPECT(t, getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = (struct rlimit){(rlim_t)next, before.rlim_max};
+	EXPECT(t, setrlimit(RLIMIT_NOFILE, &few), 0);
+	EXPECT(t, get_device_fd(t, group, "0000:77:00.0"), -ENODEV);
+	EXPECT(t, get_device_fd(t, group, DEVICE_0), -EMFILE);
+	EXPECT(t, setrlimit(RLIMIT_NOFILE, &before), 0);
+	device = get_device_fd(t, group, DEVICE_0);
+	EXPECT(t, device < 0 ? device : 0, 0);
+	device_close(t, device);
+	device_close(t, group);
+}
+
 /* A register that keeps what is written: PCI's interrupt line. */
 #define LINE ((off_t)VFIO_PCI_CONFIG_REGION_INDEX << 40 | 0x3c)
 
@@ -346,6 +368,7 @@ static const struct rule_case cases[] = {
 	CASE("E.1-10", a_device_needs_a_container),
 	CASE("E.1-11", a_device_is_attached_to_the_ioas_of_the_container),
 	CASE("E.1-12", the_descriptor_is_closed_by_exec),
+	CASE("E.1-12b", without_a_free_descriptor_it_is_emfile),
 	CASE("E.1-13", a_device_that_is_open_is_shared),
 	CASE("C.4-4,E.1-14", a_group_is_one_iommufds),
 	CASE("E.1-15", an_unknown_command_of_a_group_is_enotty),

@@ -435,6 +435,7 @@ static void an_eventfd_unmasks_intx(struct rules *t)
 	EXPECT(t, unmask_by(&d, NO_FD), -EBADF);
 	EXPECT(t, unmask_by(&d, t->fd), -EINVAL);
 	EXPECT(t, unmask_by(&d, d.event[1]), 0);
+	EXPECT(t, unmask_by(&d, d.event[2]), -EBUSY);
 	set_pin(&d, true);
 	EXPECT_U64(t, eventfd_take(d.event[0]), 1);
 	for (unsigned i = 0; i < 5; i++) {
