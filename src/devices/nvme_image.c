@@ -34,6 +34,7 @@ struct image {
 	unsigned waiting;               /* or have not begun yet */
 	struct image_ios under_way;     /* in the order in which they came */
 	struct image_io *at_once;       /* done already */
+	struct image_io *flush;         /* under way, or NULL: no other is then, and none waits otherwise */
 	uint64_t spent;                 /* ns, on those since the last push */
 	uint64_t wary_until;            /* ns: nothing is written at once before */
 	bool cannot_zero, cannot_punch; /* the file system cannot */
@@ -311,7 +312,7 @@ static bool are_in_conflict(const struct image_io *a, const struct image_io *b)
 	return a->offset < b->offset + b->length && b->offset < a->offset + a->length;
 }
 
-/* Finds out what it is to wait for. A flush has no bytes. */
+/* Finds out what it is to wait for. A flush has no bytes, and waits for one that began before. */
 static void enter(struct image *image, struct image_io *io)
 {
 	const struct image_io *other;
@@ -320,6 +321,8 @@ static void enter(struct image *image, struct image_io *io)
 	if (io->op == IMAGE_READ ? image->reads < image->count : image->reads)
 		TAILQ_FOREACH (other, &image->under_way, under_way)
 			io->waits_for += are_in_conflict(other, io);
+	if (io->op == IMAGE_FLUSH && image->flush)
+		io->waits_for = 1;
 	TAILQ_INSERT_TAIL(&image->under_way, io, under_way);
 	image->count++;
 	image->reads += io->op == IMAGE_READ;
@@ -328,12 +331,42 @@ static void enter(struct image *image, struct image_io *io)
 
 static void begin(struct image *image, struct image_io *io)
 {
+	if (io->op == IMAGE_FLUSH)
+		image->flush = io;
 	if (do_at_once(image, io)) {
 		io->next = image->at_once;
 		image->at_once = io;
 	} else {
 		image->ops->start(image->engine, io);
 	}
+}
+
+/* Those that came before it began have ended with it. Begins one for all others. Returns whether there are any. */
+static bool leave_flush(struct image *image, const struct image_io *flush)
+{
+	struct image_io *io;
+
+	image->flush = NULL;
+	if (!image->waiting)
+		return false;
+	TAILQ_FOREACH (io, &image->under_way, under_way) {
+		if (io->op != IMAGE_FLUSH || !io->waits_for)
+			continue;
+		if (image->flush && !io->joined) {
+			io->joined = true;
+			continue;
+		}
+		io->waits_for = 0;
+		image->waiting--;
+		if (io->joined) {
+			io->raw = flush->raw;
+			io->next = image->at_once;
+			image->at_once = io;
+		} else {
+			begin(image, io);
+		}
+	}
+	return image->flush;
 }
 
 /* Begins those that waited for nothing else. Returns whether there are any. */
@@ -352,7 +385,7 @@ static bool leave(struct image *image, struct image_io *io)
 	TAILQ_REMOVE(&image->under_way, io, under_way);
 	image->count--;
 	image->reads -= io->op == IMAGE_READ;
-	return any;
+	return io == image->flush ? leave_flush(image, io) : any;
 }
 
 void image_start(struct image *image, struct image_io *io)
@@ -360,6 +393,7 @@ void image_start(struct image *image, struct image_io *io)
 	io->result = 0;
 	io->done = 0;
 	io->cancelled = false;
+	io->joined = false;
 	io->mode = find_mode(image, io);
 	enter(image, io);
 	if (!io->waits_for)

@@ -9,6 +9,9 @@
  *
  * Who reads what is just being written gets all of it or nothing. The page cache of most file systems does not promise
  * even a sector, so reads and what changes the same bytes wait for each other, in the order in which they came.
+ *
+ * Of several fdatasync() at once the kernel tells one that something was lost. So there is one at a time, and flushes
+ * that come meanwhile end with the next, which is done once for all of them.
  */
 #ifndef IOMMUSE_DEVICES_NVME_IMAGE_H
 #define IOMMUSE_DEVICES_NVME_IMAGE_H
@@ -47,6 +50,7 @@ struct image_io {
 	TAILQ_ENTRY(image_io) under_way;
 	unsigned waits_for; /* so many that came before */
 	bool cancelled;
+	bool joined; /* a flush that waits: it ends with the one under way, which began later */
 };
 
 TAILQ_HEAD(image_ios, image_io);

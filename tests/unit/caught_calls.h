@@ -166,16 +166,23 @@ static inline void hold_calls(int number)
 	pthread_mutex_unlock(&caught.lock);
 }
 
-/* Those that were held go on. */
-static inline void release_calls(int number)
+/* Those that were held go on, and the first of them has an error at the end. */
+static inline void release_and_fail_first(int number, int error)
 {
 	struct caught_call *call = caught_call(number);
 
 	pthread_mutex_lock(&caught.lock);
 	call->hold = false;
-	while (call->held)
-		answer_call(call->id[--call->held], 0);
+	for (unsigned i = call->held; i--;)
+		answer_call(call->id[i], i ? 0 : error);
+	call->held = 0;
 	pthread_mutex_unlock(&caught.lock);
+}
+
+/* Those that were held go on. */
+static inline void release_calls(int number)
+{
+	release_and_fail_first(number, 0);
 }
 
 #endif
