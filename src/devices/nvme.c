@@ -227,12 +227,32 @@ static bool shut_down(struct nvme *nvme, bool wanted)
 	return true;
 }
 
+/*
+ * A driver that was refused need not wait before it enables the controller again: CSTS.RDY is 0 all the time. So CC.EN
+ * may be 1 whenever it is looked at; but what was refused has changed then, which is allowed only in between (3.1.5).
+ */
+static bool enabled_anew(const struct nvme *nvme, uint32_t config)
+{
+	struct setup setup;
+
+	if (!(config & CC_EN) || nvme->state != NVME_FATAL || nvme->status & CSTS_RDY)
+		return false;
+	setup = load_setup(nvme, config);
+	return valid(&setup);
+}
+
 /* Does what CC says. Returns whether anything changed. */
 static bool obey(struct nvme *nvme)
 {
 	uint32_t config = nvme_config(nvme);
 	bool changed = false;
 
+	if (enabled_anew(nvme, config)) {
+		reset_controller(nvme);
+		/* The driver may be about to change more. */
+		config = nvme_config(nvme);
+		changed = true;
+	}
 	if (!(config & CC_EN) && nvme->state != NVME_OFF) {
 		reset_controller(nvme);
 		changed = true;

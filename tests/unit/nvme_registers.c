@@ -137,29 +137,37 @@ static void registers_that_are_constant_stay_so(void)
 	free(d);
 }
 
+static const struct {
+	uint32_t cc, aqa, asq, acq;
+} refused[] = {
+	{CC_GOOD | 1 << CC_CSS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
+	{CC_GOOD | 1 << CC_AMS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
+	{CC_GOOD | 5 << CC_MPS_SHIFT, 0x70007, 0, 0},
+	{CC_GOOD, 0x70000, ADMIN_SQ, ADMIN_CQ},
+	{CC_GOOD, 0x00007, ADMIN_SQ, ADMIN_CQ},
+	{CC_GOOD, 0x70007, ADMIN_SQ + 64, ADMIN_CQ},
+	{CC_GOOD, 0x70007, ADMIN_SQ, ADMIN_CQ + 16},
+	{CC_GOOD | 1 << CC_MPS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
+};
+
+#define REFUSED (sizeof(refused) / sizeof(refused[0]))
+
+static void enable_so(struct disk *d, size_t i)
+{
+	set32(d, NVME_AQA, refused[i].aqa);
+	set32(d, NVME_ASQ, refused[i].asq);
+	set32(d, NVME_ACQ, refused[i].acq);
+	set32(d, NVME_CC, refused[i].cc);
+}
+
 static void a_wrong_configuration_is_fatal(void)
 {
-	static const struct {
-		uint32_t cc, aqa, asq, acq;
-	} bad[] = {
-		{CC_GOOD | 1 << CC_CSS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
-		{CC_GOOD | 1 << CC_AMS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
-		{CC_GOOD | 5 << CC_MPS_SHIFT, 0x70007, 0, 0},
-		{CC_GOOD, 0x70000, ADMIN_SQ, ADMIN_CQ},
-		{CC_GOOD, 0x00007, ADMIN_SQ, ADMIN_CQ},
-		{CC_GOOD, 0x70007, ADMIN_SQ + 64, ADMIN_CQ},
-		{CC_GOOD, 0x70007, ADMIN_SQ, ADMIN_CQ + 16},
-		{CC_GOOD | 1 << CC_MPS_SHIFT, 0x70007, ADMIN_SQ, ADMIN_CQ},
-	};
 	struct disk *d = new_disk();
 
 	open_disk(d);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < REFUSED; i++) {
 		disable(d);
-		set32(d, NVME_AQA, bad[i].aqa);
-		set32(d, NVME_ASQ, bad[i].asq);
-		set32(d, NVME_ACQ, bad[i].acq);
-		set32(d, NVME_CC, bad[i].cc);
+		enable_so(d, i);
 		wait_status(d, CSTS_CFS, CSTS_CFS);
 		ring_tail(d, 0, 1);
 		look(d);
@@ -168,6 +176,55 @@ static void a_wrong_configuration_is_fatal(void)
 	disable(d);
 	enable(d);
 	make_queue(d, 1, ENTRIES, ENTRIES);
+	close_disk(d);
+	free(d);
+}
+
+/* Nobody looks while it is disabled: CSTS.RDY is 0, so the driver does not wait. */
+static void who_was_refused_may_try_again_at_once(void)
+{
+	struct disk *d = new_disk();
+
+	open_disk(d);
+	for (size_t i = 0; i < REFUSED; i++) {
+		disable(d);
+		enable_so(d, i);
+		wait_status(d, CSTS_CFS, CSTS_CFS);
+		/* As it was refused: it is again. */
+		set32(d, NVME_CC, refused[i].cc & ~(unsigned)CC_EN);
+		enable_so(d, i);
+		look(d);
+		CHECK_EQ(get32(d, NVME_CSTS), CSTS_CFS);
+		set32(d, NVME_CC, CC_GOOD & ~(unsigned)CC_EN);
+		set_admin_queue(d);
+		set32(d, NVME_CC, CC_GOOD);
+		look(d);
+		CHECK_EQ(get32(d, NVME_CSTS), CSTS_RDY);
+		if (get32(d, NVME_CSTS) != CSTS_RDY)
+			break;
+		make_queue(d, 1, ENTRIES, ENTRIES);
+		CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+	}
+	close_disk(d);
+	free(d);
+}
+
+/* It was enabled before, and the driver waits until it is not. */
+static void a_controller_that_failed_later_stays_so(void)
+{
+	struct disk *d = new_disk();
+
+	open_disk(d);
+	disable(d);
+	set_admin_queue(d);
+	set32(d, NVME_ASQ, NOWHERE);
+	set32(d, NVME_CC, CC_GOOD);
+	wait_status(d, CSTS_RDY, CSTS_RDY);
+	ring_tail(d, 0, 1);
+	wait_status(d, CSTS_CFS, CSTS_CFS);
+	set32(d, NVME_ASQ, ADMIN_SQ);
+	look(d);
+	CHECK_EQ(get32(d, NVME_CSTS), CSTS_CFS | CSTS_RDY);
 	close_disk(d);
 	free(d);
 }
@@ -519,6 +576,8 @@ int main(void)
 	registers_are_there_before_a_driver_looks();
 	registers_that_are_constant_stay_so();
 	a_wrong_configuration_is_fatal();
+	who_was_refused_may_try_again_at_once();
+	a_controller_that_failed_later_stays_so();
 	queues_that_cannot_be_reached_are_fatal();
 	a_reset_forgets_queues_and_features();
 	a_reset_may_come_at_any_time();
