@@ -27,6 +27,7 @@ struct image {
 	const struct image_engine *ops;
 	void *engine;
 	int fd;
+	int witness;   /* or -1 */
 	uint64_t size; /* when it was opened */
 	uint64_t identity;
 	bool grows;
@@ -39,6 +40,7 @@ struct image {
 	uint64_t wary_until;            /* ns: nothing is written at once before */
 	bool cannot_zero, cannot_punch; /* the file system cannot */
 	int lost;                       /* 0, or -errno of the first flush that failed */
+	unsigned losses;                /* times that something was lost */
 };
 
 struct why {
@@ -195,6 +197,29 @@ static uint64_t identify(const struct stat *st)
 	return hash(hash(basis, st->st_dev), st->st_ino);
 }
 
+/*
+ * Returns 0, or -errno: what could not be written since the last time. The range is behind all that there is, so that
+ * nothing is waited for.
+ */
+static int ask(int witness)
+{
+	return sync_file_range(witness, INT64_MAX - 4095, 1, SYNC_FILE_RANGE_WAIT_BEFORE) ? -errno : 0;
+}
+
+/* Returns a descriptor, or -1 where there cannot be one. What was lost before is told by the image's own. */
+static int open_witness(int fd)
+{
+	char path[32];
+	int witness;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	witness = open(path, O_RDONLY | O_CLOEXEC);
+	if (witness < 0 || !ask(witness) || !ask(witness))
+		return witness;
+	close(witness);
+	return -1;
+}
+
 int image_open(const struct image_options *options, struct image **result, char *text, size_t room)
 {
 	const struct why why = {.text = text, .room = room};
@@ -214,6 +239,7 @@ int image_open(const struct image_options *options, struct image **result, char 
 		rc = open_engine(image, options, &why);
 	if (rc)
 		goto out_close;
+	image->witness = options->read_only ? -1 : open_witness(image->fd);
 	image->identity = identify(&st);
 	image->grows = !S_ISBLK(st.st_mode);
 	TAILQ_INIT(&image->under_way);
@@ -394,6 +420,7 @@ void image_start(struct image *image, struct image_io *io)
 	io->done = 0;
 	io->cancelled = false;
 	io->joined = false;
+	io->losses = image->losses;
 	io->mode = find_mode(image, io);
 	enter(image, io);
 	if (!io->waits_for)
@@ -476,15 +503,24 @@ static bool transferred(const struct image *image, struct image_io *io)
 
 /*
  * Where the kernel could not write what is in the page cache it drops that, and says so to one who asks. So nobody is
- * told afterwards that all is on disk.
+ * told afterwards that all is on disk, nor whose operation was under way at that time.
  */
-static void note_loss(struct image *image, const struct image_io *io)
+static void note_loss(struct image *image, struct image_io *io)
 {
-	bool flush = io->op == IMAGE_FLUSH && io->raw < 0 && io->raw != -ENOMEM;
-	bool write = io->op == IMAGE_WRITE && io->durable && io->raw == -EIO;
+	bool flush = io->op == IMAGE_FLUSH, write = io->op == IMAGE_WRITE && io->durable;
+	int rc;
 
-	if ((flush || write) && !image->lost)
-		image->lost = (int)io->raw;
+	/* Of one that joined another all is known. */
+	if ((!flush && !write) || io->joined)
+		return;
+	rc = image->witness < 0 ? 0 : ask(image->witness);
+	if (flush ? io->raw < 0 && io->raw != -ENOMEM : io->raw == -EIO)
+		rc = (int)io->raw;
+	image->losses += rc != 0;
+	if (!image->lost)
+		image->lost = rc;
+	if (io->raw >= 0 && (flush ? image->lost != 0 : io->losses != image->losses))
+		io->raw = image->lost;
 }
 
 /* The kernel gives up what a thread began by io_uring if the thread ends before it: ECANCELED, and EFAULT for a read.
@@ -512,7 +548,7 @@ static bool ended(struct image *image, struct image_io *io)
 	case IMAGE_DISCARD:
 		return allocated(image, io);
 	default:
-		io->result = io->raw ? (int)io->raw : image->lost;
+		io->result = (int)io->raw;
 		return false;
 	}
 }
@@ -552,6 +588,8 @@ void image_close(struct image *image)
 	for (unsigned left = image->count - image->waiting; left; left--)
 		reap(image, true);
 	image->ops->close(image->engine);
+	if (image->witness >= 0)
+		close(image->witness);
 	close(image->fd);
 	free(image);
 }

@@ -11,7 +11,9 @@
  * even a sector, so reads and what changes the same bytes wait for each other, in the order in which they came.
  *
  * Of several fdatasync() at once the kernel tells one that something was lost. So there is one at a time, and flushes
- * that come meanwhile end with the next, which is done once for all of them.
+ * that come meanwhile end with the next, which is done once for all of them. Writes that are on disk when they are done
+ * do not wait for each other, and one is told in another's place: so the file is open twice, and by the second
+ * descriptor, the witness, nothing is done but to ask what was lost.
  */
 #ifndef IOMMUSE_DEVICES_NVME_IMAGE_H
 #define IOMMUSE_DEVICES_NVME_IMAGE_H
@@ -50,7 +52,8 @@ struct image_io {
 	TAILQ_ENTRY(image_io) under_way;
 	unsigned waits_for; /* so many that came before */
 	bool cancelled;
-	bool joined; /* a flush that waits: it ends with the one under way, which began later */
+	unsigned losses; /* that were known when it began */
+	bool joined;     /* a flush that waits: it ends with the one under way, which began later */
 };
 
 TAILQ_HEAD(image_ios, image_io);

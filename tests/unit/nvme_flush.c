@@ -33,9 +33,9 @@ static void put_flushes(struct disk *d, unsigned n)
 	look(d);
 }
 
-static void wait_for_calls(unsigned n)
+static void wait_for_calls(int number, unsigned n)
 {
-	while (calls_made(SYS_fdatasync) < n)
+	while (calls_made(number) < n)
 		sched_yield();
 }
 
@@ -75,7 +75,7 @@ static void a_flush_is_not_done_by_one_that_began_before_it_came(void)
 
 	hold_calls(SYS_fdatasync);
 	put_flushes(d, 3);
-	wait_for_calls(made + 1);
+	wait_for_calls(SYS_fdatasync, made + 1);
 	release_calls(SYS_fdatasync);
 	hold_calls(SYS_fdatasync);
 	CHECK_EQ(next_status(d), 0);
@@ -104,7 +104,7 @@ static void what_was_lost_is_told_to_flushes_that_came_together(void)
 
 		hold_calls(SYS_fdatasync);
 		put_flushes(d, 3);
-		wait_for_calls(made + 1);
+		wait_for_calls(SYS_fdatasync, made + 1);
 		release_and_fail_first(SYS_fdatasync, errors[round % 2].error);
 		for (unsigned i = 0; i < 3; i++)
 			CHECK_EQ(next_status(d), errors[round % 2].status);
@@ -119,7 +119,7 @@ static void a_failure_that_loses_nothing_is_told_to_those_it_was_for(void)
 
 	hold_calls(SYS_fdatasync);
 	put_flushes(d, 3);
-	wait_for_calls(made + 1);
+	wait_for_calls(SYS_fdatasync, made + 1);
 	fail_calls(SYS_fdatasync, ENOMEM, 1);
 	release_calls(SYS_fdatasync);
 	for (unsigned i = 0; i < 3; i++)
@@ -157,6 +157,91 @@ static void flushes_that_wait_do_not_begin_after_a_reset(void)
 	release_calls(SYS_fdatasync);
 	drop_disk(d);
 	CHECK_EQ(calls_made(SYS_fdatasync), made + 4);
+}
+
+static struct nvme_command durable_write(uint64_t lba)
+{
+	struct nvme_command command = io(IO_WRITE, lba, 1, DATA, 0);
+
+	command.dw12 |= IO_FUA;
+	return command;
+}
+
+/* The kernel has told another that was under way, and that has not been looked at yet. */
+static void what_another_was_told_of_is_known(void)
+{
+	static const struct {
+		int error;
+		unsigned status;
+	} errors[] = {{EIO, NVME_WRITE_FAULT}, {ENOSPC, NVME_CAPACITY_EXCEEDED}};
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct disk *d = new_disk("threads");
+		unsigned status = errors[i].status;
+
+		fail_calls(SYS_sync_file_range, errors[i].error, 1);
+		CHECK_EQ(status_of(d, 1, io(IO_WRITE, 0, 1, DATA, 0)), 0);
+		CHECK_EQ(status_of(d, 1, io(IO_READ, 0, 1, DATA, 0)), 0);
+		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), status);
+		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), status);
+		CHECK_EQ(status_of(d, 1, durable_write(0)), 0);
+		fail_calls(SYS_sync_file_range, errors[i].error, 1);
+		CHECK_EQ(status_of(d, 1, durable_write(0)), status);
+		CHECK_EQ(status_of(d, 1, durable_write(0)), 0);
+		drop_disk(d);
+	}
+}
+
+/* Whoever is told, and whoever is looked at first. */
+static void what_was_lost_is_told_to_all_that_were_under_way(void)
+{
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		struct disk *d = new_disk("threads");
+		unsigned flushes = calls_made(SYS_fdatasync), writes = calls_made(SYS_pwritev2);
+
+		hold_calls(SYS_fdatasync);
+		hold_calls(SYS_pwritev2);
+		put(d, 1, durable_write(0));
+		put(d, 1, durable_write(1));
+		put_flushes(d, 2);
+		wait_for_calls(SYS_fdatasync, flushes + 1);
+		wait_for_calls(SYS_pwritev2, writes + 2);
+		if (round % 2)
+			release_and_fail_first(SYS_fdatasync, EIO);
+		else
+			fail_calls(SYS_sync_file_range, EIO, 1);
+		release_calls(SYS_fdatasync);
+		CHECK_EQ(next_status(d), NVME_WRITE_FAULT);
+		release_calls(SYS_pwritev2);
+		for (unsigned i = 0; i < 3; i++)
+			CHECK_EQ(next_status(d), NVME_WRITE_FAULT);
+		CHECK_EQ(status_of(d, 1, durable_write(0)), 0);
+		drop_disk(d);
+	}
+}
+
+static void the_file_is_asked_by_a_descriptor_of_its_own(void)
+{
+	static const int errors[] = {0, EIO, ENOSYS};
+	struct stat st;
+
+	CHECK_EQ(stat(image, &st), 0);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		bool never = errors[i] == ENOSYS;
+		unsigned made = calls_made(SYS_sync_file_range);
+		struct disk *d;
+
+		/* What went wrong before is not the driver's; what can never be asked is not. */
+		fail_calls(SYS_sync_file_range, errors[i], never ? 2 : 1);
+		d = new_disk("threads");
+		CHECK_EQ(file_of_call(SYS_sync_file_range), st.st_ino);
+		CHECK_EQ(calls_made(SYS_sync_file_range), made + (errors[i] ? 2 : 1));
+		made = calls_made(SYS_sync_file_range);
+		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+		CHECK_EQ(status_of(d, 1, durable_write(0)), 0);
+		CHECK_EQ(calls_made(SYS_sync_file_range), made + (never ? 0 : 2));
+		drop_disk(d);
+	}
 }
 
 /* In any order, with commands of all kinds. */
@@ -202,6 +287,9 @@ int main(void)
 	what_was_lost_is_told_to_flushes_that_came_together();
 	a_failure_that_loses_nothing_is_told_to_those_it_was_for();
 	flushes_that_wait_do_not_begin_after_a_reset();
+	what_another_was_told_of_is_known();
+	what_was_lost_is_told_to_all_that_were_under_way();
+	the_file_is_asked_by_a_descriptor_of_its_own();
 	many_flushes_end();
 	unlink(image);
 	return check_result();
