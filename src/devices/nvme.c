@@ -85,6 +85,10 @@ static void mend(struct nvme *nvme)
 	keep(nvme, NVME_CAP + 4, (uint32_t)(cap >> 32));
 	keep(nvme, NVME_VS, NVME_VERSION);
 	keep(nvme, NVME_CSTS, nvme->status);
+	/* There is no reset of the subsystem, no buffer for a boot or for the controller. */
+	keep(nvme, NVME_NSSR, 0);
+	for (unsigned at = NVME_CMBLOC; at <= NVME_CMBSTS; at += 4)
+		keep(nvme, at, 0);
 }
 
 static void watch_mask(struct nvme *nvme)

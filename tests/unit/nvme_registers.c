@@ -128,11 +128,17 @@ static void registers_that_are_constant_stay_so(void)
 	set32(d, NVME_CAP + 4, 2);
 	set32(d, NVME_VS, 3);
 	set32(d, NVME_CSTS, 4);
+	set32(d, NVME_NSSR, 0x4e564d65);
+	for (unsigned at = NVME_CMBLOC; at <= NVME_CMBSTS; at += 4)
+		set32(d, at, at);
 	look(d);
 	CHECK_EQ(get32(d, NVME_CAP), 4095 | 1 << 16 | 120U << 24);
 	CHECK_EQ(get32(d, NVME_CAP + 4), 1 << 5 | 4 << 20);
 	CHECK_EQ(get32(d, NVME_VS), 0x10400);
 	CHECK_EQ(get32(d, NVME_CSTS), CSTS_RDY);
+	CHECK_EQ(get32(d, NVME_NSSR), 0);
+	for (unsigned at = NVME_CMBLOC; at <= NVME_CMBSTS; at += 4)
+		CHECK_EQ(get32(d, at), 0);
 	close_disk(d);
 	free(d);
 }
