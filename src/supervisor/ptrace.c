@@ -9,6 +9,7 @@
 #include "supervisor/ptrace.h"
 
 #include "base/thread.h"
+#include "supervisor/ancestry.h"
 #include "supervisor/notify.h"
 #include "supervisor/process.h"
 #include "supervisor/remote.h"
@@ -109,7 +110,7 @@ static bool stat_proc(pid_t tid, const char *name, struct stat *st)
 struct task {
 	struct ptrace_rights rights;
 	uint64_t effective; /* capabilities */
-	pid_t tgid, parent;
+	pid_t tgid;
 	bool has_memory; /* it is not a kernel's thread, nor a zombie */
 };
 
@@ -128,7 +129,7 @@ static int read_task(const struct supervisor *s, pid_t tid, struct task *task)
 
 		if (sscanf(line, "Uid: %u %u %u", &r->uid[0], &r->uid[1], &r->uid[2]) == 3 ||
 		    sscanf(line, "Gid: %u %u %u", &r->gid[0], &r->gid[1], &r->gid[2]) == 3 ||
-		    sscanf(line, "Tgid: %d", &task->tgid) == 1 || sscanf(line, "PPid: %d", &task->parent) == 1)
+		    sscanf(line, "Tgid: %d", &task->tgid) == 1)
 			continue;
 		if (!strncmp(line, "CapPrm:", 7))
 			r->permitted = strtoull(line + 7, NULL, 16);
@@ -251,18 +252,6 @@ static int read_scope(void)
 	return scope;
 }
 
-static bool descends(const struct supervisor *s, const struct task *target, pid_t ancestor)
-{
-	struct task at = *target;
-
-	for (;;) {
-		if (at.tgid == ancestor)
-			return true;
-		if (at.parent <= 0 || read_task(s, at.parent, &at))
-			return false;
-	}
-}
-
 /* The number of a process of the client's, in its namespace of them, in ours. Returns 0 or -ESRCH. */
 
 static int search_pid(ino_t namespace, pid_t pid, pid_t *found)
@@ -339,7 +328,8 @@ static int check(const struct call *call, pid_t pid, struct task *target)
 	};
 	q.over_memory = q.privileged && has_ptrace_over(&caller, pid);
 	q.dumpable = q.over_memory || is_dumpable(pid, &target->rights);
-	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL && descends(call->supervisor, target, caller.tgid);
+	q.descends = q.scope == PTRACE_SCOPE_RELATIONAL &&
+		     (target->tgid == caller.tgid || process_descends(target->tgid, caller.tgid) > 0);
 	/* Of a target that has ended meanwhile not all could be read. */
 	if (!ptrace_is_allowed(&q)) {
 		rc = read_task(call->supervisor, pid, target);

@@ -8,6 +8,7 @@
 #include "supervisor/region.h"
 
 #include "client/file.h"
+#include "supervisor/ancestry.h"
 #include "supervisor/standin.h"
 
 #include <dirent.h>
@@ -21,8 +22,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ANCESTORS_MAX 4096 /* pids that are used again could make a circle */
-#define TAKEN_MAX     (INT64_C(16) << 20)
+#define TAKEN_MAX (INT64_C(16) << 20)
 
 struct remote_region {
 	struct file_region base;
@@ -40,39 +40,6 @@ static struct remote_region *remote_of(struct file_region *region)
 static bool is_own_shortage(void)
 {
 	return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
-}
-
-/* 0: it has none, or is gone; -1: that cannot be told now. */
-static pid_t parent_of(pid_t pid)
-{
-	char line[512];
-	char path[64];
-	int parent = 0;
-	char *end;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return is_own_shortage() ? -1 : 0;
-	/* A name may have brackets: what follows the last one counts. */
-	end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
-		parent = 0;
-	fclose(f);
-	return (pid_t)parent;
-}
-
-static bool is_below_us(pid_t pid)
-{
-	pid_t self = getpid();
-
-	for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++) {
-		pid = parent_of(pid);
-		if (pid == self || pid < 0)
-			return true;
-	}
-	return false;
 }
 
 /* Does a line of /proc/PID/maps show a part of the region? */
@@ -112,6 +79,7 @@ static bool mapped_by(const struct remote_region *r, pid_t pid)
 static bool remote_region_mapped(struct file_region *region)
 {
 	struct remote_region *r = remote_of(region);
+	const pid_t self = getpid();
 	struct dirent *entry;
 	bool mapped = false;
 	DIR *proc;
@@ -123,7 +91,8 @@ static bool remote_region_mapped(struct file_region *region)
 	while (proc && !mapped && (entry = readdir(proc))) {
 		pid_t pid = (pid_t)atoi(entry->d_name);
 
-		mapped = pid > 0 && is_below_us(pid) && mapped_by(r, pid);
+		/* Of whom that cannot be told, the maps tell. */
+		mapped = pid > 0 && process_descends(pid, self) && mapped_by(r, pid);
 	}
 	if (proc)
 		closedir(proc);
