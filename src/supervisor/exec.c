@@ -41,11 +41,11 @@ struct old_memory {
 	int mem, maps;
 };
 
-static int open_proc(pid_t pid, const char *name, int flags)
+static int open_proc(pid_t pid, pid_t tid, const char *name, int flags)
 {
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
 	return open(path, flags | O_CLOEXEC);
 }
 
@@ -60,15 +60,15 @@ static void old_memory_put(struct old_memory *old)
 	free(old);
 }
 
-static struct old_memory *old_memory_open(pid_t tid)
+static struct old_memory *old_memory_open(pid_t pid, pid_t tid)
 {
 	struct old_memory *old = calloc(1, sizeof(*old));
 
 	if (!old)
 		return NULL;
 	old->refs = 1;
-	old->mem = open_proc(tid, "mem", O_RDWR);
-	old->maps = open_proc(tid, "maps", O_RDONLY);
+	old->mem = open_proc(pid, tid, "mem", O_RDWR);
+	old->maps = open_proc(pid, tid, "maps", O_RDONLY);
 	return old;
 }
 
@@ -195,7 +195,7 @@ static int begin_exec(struct call *call, const struct memory_id *id)
 		return -ENOMEM;
 	exec->tid = call->n.tid;
 	exec->id = *id;
-	exec->memory = old_memory_open(call->n.tid);
+	exec->memory = old_memory_open(p->pid, call->n.tid);
 	if (!exec->memory) {
 		free(exec);
 		return -ENOMEM;

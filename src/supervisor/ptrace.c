@@ -353,6 +353,8 @@ static int check_and_open(const struct call *call, pid_t pid, pid_t tgid, int pi
 	if (rc)
 		return rc;
 	rc = check(call, pid, &target);
+	if (!rc && target.tgid != tgid)
+		rc = -ESRCH;
 	if (rc)
 		mm_put(*mm);
 	return rc;

@@ -624,12 +624,13 @@ struct remote_mm *remote_mm_new(struct supervisor *s, pid_t pid, const struct re
 	return mm;
 }
 
-static int open_proc(pid_t tid, const char *name, int flags)
+/* Of a thread of that process only: its number may be another one's by now. */
+static int open_proc(pid_t pid, pid_t tid, const char *name, int flags)
 {
 	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)tid, name);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EMFILE || errno == ENFILE ? -ENFILE : -EFAULT;
@@ -656,8 +657,8 @@ void remote_view_open(struct remote_view *view, pid_t pid, pid_t tid)
 	view->tid = tid;
 	view->pidfd = (int)syscall(__NR_pidfd_open, pid, 0);
 	(void)memory_id_read(tid, &view->id);
-	view->mem = open_proc(tid, "mem", O_RDWR);
-	view->maps = open_proc(tid, "maps", O_RDONLY);
+	view->mem = open_proc(pid, tid, "mem", O_RDWR);
+	view->maps = open_proc(pid, tid, "maps", O_RDONLY);
 }
 
 static void close_opened(int *fd)

@@ -10,6 +10,7 @@
 #include "supervisor/standin.h"
 #include "system/system.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -367,6 +368,20 @@ static void its_account_is_its_users(struct other *o)
 	CHECK_EQ(account_charge(o->mm, ACCOUNT_USER, 6), -ENOMEM);
 }
 
+/* A number may be another thread's by the time that its memory is opened. */
+static void a_thread_of_another_process_shows_nothing(struct other *o)
+{
+	struct remote_view view;
+
+	remote_view_open(&view, o->pid, o->pid);
+	CHECK(view.pidfd >= 0 && view.mem >= 0 && view.maps >= 0);
+	remote_view_close(&view);
+	remote_view_open(&view, o->pid, getpid());
+	CHECK_EQ(view.mem, -EFAULT);
+	CHECK_EQ(view.maps, -EFAULT);
+	remote_view_close(&view);
+}
+
 static void capabilities_are_kept_until_they_may_change(struct other *o)
 {
 	struct call call = {.supervisor = &o->s, .n = {.tid = o->pid}};
@@ -412,6 +427,7 @@ int main(int argc, char **argv)
 	a_program_that_is_replaced_is_gone(&o, &m);
 	stop(&o);
 	start(&o, &m);
+	a_thread_of_another_process_shows_nothing(&o);
 	capabilities_are_kept_until_they_may_change(&o);
 	a_process_that_has_ended_is_gone(&o, &m);
 	stop(&o);
