@@ -88,6 +88,7 @@ struct exchange {
 	struct other_thread *threads; /* that are known to stand still, or have ended */
 	size_t thread_count;
 	uint64_t stop_end_ms; /* when they must stand still */
+	bool common;          /* another process has the same memory */
 	bool answered;        /* the caller makes its call again */
 	bool caller_stopped;  /* before it does */
 	const char *obstacle;
@@ -330,7 +331,7 @@ static int exchange_all(struct exchange *x)
 static int check_exchange(struct exchange *x)
 {
 	x->obstacle = "it shares its memory with another process";
-	if (atomic_load(&x->share->common) || process_shares_memory(x->supervisor, x->pid))
+	if (atomic_load(&x->share->common) || x->common)
 		return -EBUSY;
 	x->obstacle = "it has a seccomp filter of its own";
 	if (share_has_own_filter(x->n->tid))
@@ -443,6 +444,7 @@ bool share_and_restart(struct supervisor *s, struct share *share, pid_t pid, con
 {
 	struct exchange x = {.supervisor = s, .share = share, .pid = pid, .n = n, .answer = answer};
 
+	x.common = process_shares_memory(s, pid);
 	x.memfd = memfd_create(MEMORY_NAME, MFD_CLOEXEC);
 	x.threads = malloc(THREADS_MAX * sizeof(*x.threads));
 	if (x.memfd < 0 || !x.threads || tracer_run(&s->reaping, exchange_thread, &x)) {
