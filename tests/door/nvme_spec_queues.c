@@ -486,8 +486,6 @@ static void message_interrupts(struct test *t)
 	for (unsigned i = 0; i < 4; i++)
 		SPEC(t, "5.3", pair_create(&d, &pairs[i], i + 1, 16, 16, vectors[i]), OK);
 	SPEC_TRUE(t, "7.5.1: vector 0 is the admin queue's", irq_wait(fds[0], 10000) > 0);
-	while (irq_wait(fds[0], 20))
-		;
 	for (unsigned round = 0; round < 20 && !t->failed; round++) {
 		const unsigned k = round % 4;
 		struct completion c;
@@ -498,6 +496,8 @@ static void message_interrupts(struct test *t)
 		SPEC(t, "6.8", pair_wait(&d, &pairs[k], &c), 0);
 		if (vectors[k] >= 0)
 			SPEC_TRUE(t, "7.5.1: the entry comes before the interrupt", completion_status(&c) == OK);
+		if (!round) /* The admin queue's last one may have come after its entry, but not after this. */
+			irq_wait(fds[0], 0);
 	}
 	rest(10);
 	for (unsigned i = 0; i < VECTORS; i++)
