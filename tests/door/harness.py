@@ -354,8 +354,8 @@ class Server:
         last = {}
 
         def settled():
-            # Of threads the baseline may have some that were needed for a moment: fewer are no leak.
-            last["now"] = {key: max(n, self.baseline.get(key, n)) if key.startswith("threads") else n
+            # Of these the baseline may have some that were needed for a moment: fewer are no leak.
+            last["now"] = {key: max(n, self.baseline.get(key, n)) if key.startswith(("threads", "descriptors")) else n
                            for key, n in self.snapshot().items()}
             return last["now"] == self.baseline
 
