@@ -294,6 +294,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_close();
 	if (entries("/proc/self/fd") != descriptors)
 		fuzz_fail("%u descriptors before, %u after", descriptors, entries("/proc/self/fd"));
+	/* One that was joined is still there for a moment. */
+	for (unsigned ms = 0; ms < 10000 && entries("/proc/self/task") != threads; ms++)
+		usleep(1000);
 	if (entries("/proc/self/task") != threads)
 		fuzz_fail("%u threads before, %u after", threads, entries("/proc/self/task"));
 	return 0;

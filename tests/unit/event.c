@@ -2,7 +2,8 @@
 /* The event stream: order, losses, flushing, the coming and going of threads and streams. */
 #include "base/event.h"
 
-#include <dirent.h>
+#include "own_threads.h"
+
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -417,23 +418,10 @@ static void threads_may_end_while_the_stream_is_freed(void)
 	}
 }
 
-static unsigned threads_of_this_process(void)
-{
-	DIR *dir = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	EXPECT(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void without_listeners_there_is_no_thread_and_nothing_is_kept(void)
 {
 	struct event event = {.type = EVENT_MAP};
 	struct event_stream *events;
-	unsigned threads = threads_of_this_process();
 	size_t memory;
 
 	EXPECT(!event_wanted(NULL));
@@ -443,7 +431,7 @@ static void without_listeners_there_is_no_thread_and_nothing_is_kept(void)
 	event_announce(events, &event);
 	event_stream_flush(events);
 	EXPECT(event_stream_memory(events) == memory);
-	EXPECT(threads_of_this_process() == threads);
+	EXPECT(own_threads("iommuse-events", 0) == 0);
 	event_stream_free(events);
 	event_stream_free(NULL);
 }

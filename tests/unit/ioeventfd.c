@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* VFIO_DEVICE_IOEVENTFD: what is wrong is found in order, and a client's write to its eventfd writes the register. */
 #include "fake_vfio.h"
+#include "own_threads.h"
 
-#include <dirent.h>
 #include <sys/eventfd.h>
 
 static sem_t written;
@@ -231,33 +231,25 @@ static void nothing_is_written_without_it(void)
 	end();
 }
 
-static unsigned threads(void)
+static void expect_threads(unsigned count)
 {
-	DIR *dir = opendir("/proc/self/task");
-	unsigned count = 0;
-
-	while (readdir(dir))
-		count++;
-	closedir(dir);
-	return count;
+	CHECK_EQ(own_threads("iommuse-ioevent", count), count);
 }
 
 static void its_thread_is_there_while_it_is_needed(void)
 {
-	const unsigned before = threads();
-
 	begin();
-	CHECK_EQ(threads(), before);
+	expect_threads(0);
 	CHECK_EQ(set(REGION(4), 1, fd), 0);
 	CHECK_EQ(set(REGION(4), 2, fd), 0);
-	CHECK_EQ(threads(), before + 1);
+	expect_threads(1);
 	CHECK_EQ(set(REGION(4), 1, -1), 0);
-	CHECK_EQ(threads(), before + 1);
+	expect_threads(1);
 	CHECK_EQ(set(REGION(4), 2, -1), 0);
-	CHECK_EQ(threads(), before);
+	expect_threads(0);
 	CHECK_EQ(set(REGION(4), 2, fd), 0);
 	end();
-	CHECK_EQ(threads(), before);
+	expect_threads(0);
 }
 
 static atomic_bool stop;
