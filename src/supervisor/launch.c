@@ -104,6 +104,9 @@ static void pass_signals_on(const struct launcher *l)
 	struct signalfd_siginfo info;
 
 	while (read(l->signals, &info, sizeof(info)) == sizeof(info)) {
+		/* We were to go on because the program did. */
+		if (info.ssi_signo == SIGCONT && info.ssi_pid == (uint32_t)l->supervisor)
+			continue;
 		if (info.ssi_code > 0 && info.ssi_signo == SIGTSTP)
 			stop_by(SIGTSTP);
 		if (info.ssi_code > 0 && IS_IN(from_terminal, (int)info.ssi_signo))

@@ -51,7 +51,8 @@ struct server {
 	struct trace *trace;      /* NULL: nobody wants to see */
 	struct fault_log *faults; /* NULL: there are no devices */
 	struct teller teller;     /* who asks about this run is told by it */
-	int channel;              /* to the launcher */
+	pid_t launcher;
+	int channel; /* to the launcher */
 	int signals;
 	bool ended; /* the program has, and the launcher knows */
 	bool gone;  /* nothing runs any more */
@@ -136,6 +137,13 @@ static void let_go_of_output(const struct server *server)
 	close(null);
 }
 
+/* The launcher has stopped with the program, and not everybody who lets that one go on sees to both. */
+static void wake_launcher(const struct server *server)
+{
+	if (getppid() == server->launcher)
+		kill(server->launcher, SIGCONT);
+}
+
 static void program_ended(struct server *server, int status)
 {
 	if (server->ended)
@@ -145,6 +153,7 @@ static void program_ended(struct server *server, int status)
 	standins_settle(&server->s, 0);
 	show_events(server);
 	report(server, REPORT_ENDED, status);
+	wake_launcher(server);
 	let_go_of_output(server);
 }
 
@@ -179,11 +188,15 @@ static void reap(struct server *server)
 	while (read(server->signals, &info, sizeof(info)) > 0)
 		;
 	pthread_mutex_lock(&server->s.reaping);
-	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | __WNOTHREAD)) > 0) {
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD)) > 0) {
 		if (pid != server->program.pid)
 			continue;
 		if (WIFSTOPPED(status)) {
 			report(server, REPORT_STOPPED, WSTOPSIG(status));
+			continue;
+		}
+		if (WIFCONTINUED(status)) {
+			wake_launcher(server);
 			continue;
 		}
 		if (server->program.failed >= 0)
@@ -488,8 +501,11 @@ static int start_to_serve(struct server *server)
 
 int serve(const struct launch_options *options, const struct inherited *inherited, char **argv, int channel)
 {
-	struct server server = {
-		.options = options, .channel = channel, .program = {.failed = -1}, .teller = {.socket = -1}};
+	struct server server = {.options = options,
+				.launcher = getppid(),
+				.channel = channel,
+				.program = {.failed = -1},
+				.teller = {.socket = -1}};
 	struct program_start start = {.argv = argv, .inherited = inherited};
 	struct supervisor *s = &server.s;
 	int err;
