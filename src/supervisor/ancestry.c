@@ -13,7 +13,7 @@ static int find_parent(pid_t pid, pid_t *parent)
 {
 	char line[512];
 	char path[64];
-	int number = 0;
+	int number = 0, group = -1;
 	char *end;
 	FILE *f;
 
@@ -24,7 +24,8 @@ static int find_parent(pid_t pid, pid_t *parent)
 	/* A name may have brackets: what follows the last one counts. */
 	end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
 	fclose(f);
-	if (!end || sscanf(end + 1, " %*c %d", &number) != 1)
+	/* Of one that goes just now the line is whole, but has no parent and no group. */
+	if (!end || sscanf(end + 1, " %*c %d %d", &number, &group) != 2 || group < 0)
 		return -ESRCH;
 	*parent = (pid_t)number;
 	return 0;

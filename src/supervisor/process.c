@@ -180,7 +180,7 @@ bool process_in_initial_namespace(pid_t pid)
 	return stat(path, &st) == 0 && st.st_ino == INITIAL_USER_NAMESPACE;
 }
 
-static struct process *process_find(const struct processes *t, pid_t pid)
+static struct process *process_find(struct processes *t, pid_t pid)
 {
 	for (struct process *p = t->all[(unsigned)pid % BUCKETS]; p; p = p->next)
 		if (p->pid == pid)
@@ -596,10 +596,9 @@ bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid)
 	return found;
 }
 
-/* Those that may live in the same memory, as far as can be told at once. Under the lock. NULL: no memory. */
+/* Under the lock. Returns those known but one, or NULL: no memory. */
 static pid_t *list_others(const struct processes *t, pid_t pid, size_t *count)
 {
-	const struct process *self = process_find(t, pid);
 	pid_t *others;
 	size_t room = 0;
 
@@ -610,7 +609,7 @@ static pid_t *list_others(const struct processes *t, pid_t pid, size_t *count)
 	*count = 0;
 	for (unsigned i = 0; others && i < BUCKETS; i++)
 		for (const struct process *p = t->all[i]; p; p = p->next)
-			if (p->pid != pid && !(self && p->execs && !exec_may_end(p, remote_mm_id(self->mm))))
+			if (p->pid != pid)
 				others[(*count)++] = p->pid;
 	return others;
 }

@@ -39,8 +39,10 @@ void processes_settle(struct supervisor *s);
 /* Is a call of the thread in flight? Takes the lock. */
 bool process_has_call(struct supervisor *s, pid_t pid, pid_t tid);
 
-/* Does another process that is known live in the same memory? Without locks, as one that is related can make that last
- * by an execve, for which a file server may close files. */
+/*
+ * Does another process that is known live in the same memory? Takes the lock, but not while it asks the kernel, which
+ * waits for a process's execve, and so for a file server that may have to close files for it.
+ */
 bool process_shares_memory(struct supervisor *s, pid_t pid);
 
 /* What other address spaces than this one want shared stays private. */

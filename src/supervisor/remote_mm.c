@@ -92,11 +92,6 @@ bool remote_mm_opened(const struct remote_mm *mm)
 	return mm->opened;
 }
 
-const struct memory_id *remote_mm_id(const struct remote_mm *mm)
-{
-	return &mm->id;
-}
-
 bool remote_mm_could_open(const struct remote_mm *mm)
 {
 	return mm->mem >= 0;

@@ -36,9 +36,6 @@ void remote_mm_adopt(struct remote_mm *mm, struct remote_view *view);
 void remote_mm_open(struct remote_mm *mm, pid_t tid);
 bool remote_mm_opened(const struct remote_mm *mm);
 
-/* Whose memory it is, when it is open. */
-const struct memory_id *remote_mm_id(const struct remote_mm *mm);
-
 /* Was there memory that could be opened, though it may be gone by now? */
 bool remote_mm_could_open(const struct remote_mm *mm);
 

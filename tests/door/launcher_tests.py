@@ -18,7 +18,11 @@ def stopped_program(door, p, program):
         os.kill(program, signal.SIGKILL)
         same(p.wait(HANG), 128 + signal.SIGKILL, "exit status of one that ends while it is stopped")
     finally:
-        p.kill()
+        for pid in (program, p.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         p.wait()
     p.stdin.close()
     p.stdout.close()

@@ -18,6 +18,7 @@
 static struct {
 	pid_t ends;   /* it ends first, and is waited for */
 	pid_t hidden; /* it is not shown */
+	pid_t going;  /* it is shown once as the kernel shows one that it is about to forget */
 	int error;    /* we lack something, always */
 	unsigned looks;
 } script;
@@ -42,6 +43,12 @@ FILE *__wrap_fopen64(const char *path, const char *mode)
 	if (script.error || (script.hidden && script.hidden == pid)) {
 		errno = script.error ? script.error : ENOENT;
 		return NULL;
+	}
+	if (script.going && script.going == pid) {
+		static char line[] = "1 (going) X 0 -1 -1 0 -1\n";
+
+		script.going = 0;
+		return fmemopen(line, strlen(line), "r");
 	}
 	if (script.ends && script.ends == pid) {
 		script.ends = 0;
@@ -119,6 +126,17 @@ static void an_ancestor_that_ends_meanwhile_hides_nobody(void)
 	stop(chain, 2);
 }
 
+static void an_ancestor_that_goes_just_now_hides_nobody(void)
+{
+	pid_t chain[LINKS];
+
+	start(chain);
+	script.going = chain[1];
+	CHECK_EQ(process_descends(chain[3], getpid()), 1);
+	CHECK_EQ(script.going, 0);
+	stop(chain, 0);
+}
+
 static void one_that_ends_meanwhile_descends_from_nobody(void)
 {
 	pid_t chain[LINKS];
@@ -159,6 +177,7 @@ int main(void)
 	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	descendants_are_found();
 	an_ancestor_that_ends_meanwhile_hides_nobody();
+	an_ancestor_that_goes_just_now_hides_nobody();
 	one_that_ends_meanwhile_descends_from_nobody();
 	an_ancestor_that_is_not_shown_is_looked_for_twice();
 	what_we_lack_is_said();

@@ -28,7 +28,8 @@ enum { CAUGHT = 9, HELD_MAX = 64 };
 struct caught_call {
 	int number;
 	unsigned count;
-	ino_t file; /* of the last one, whose first argument is a descriptor */
+	int fd;     /* of the last one, whose first argument is a descriptor */
+	ino_t file; /* that is its */
 	int error;  /* of the next ones */
 	unsigned failing;
 	bool hold;
@@ -96,7 +97,8 @@ static inline void *answer_calls(void *context)
 		pthread_mutex_lock(&caught.lock);
 		call = caught_call(asked.data.nr);
 		call->count++;
-		call->file = file_of((int)asked.data.args[0]);
+		call->fd = (int)asked.data.args[0];
+		call->file = file_of(call->fd);
 		if (call->hold && call->held < HELD_MAX) {
 			call->id[call->held++] = asked.id;
 		} else {
@@ -140,6 +142,16 @@ static inline unsigned calls_made(int number)
 	count = caught_call(number)->count;
 	pthread_mutex_unlock(&caught.lock);
 	return count;
+}
+
+static inline int descriptor_of_call(int number)
+{
+	int fd;
+
+	pthread_mutex_lock(&caught.lock);
+	fd = caught_call(number)->fd;
+	pthread_mutex_unlock(&caught.lock);
+	return fd;
 }
 
 static inline ino_t file_of_call(int number)

@@ -4,6 +4,8 @@
 #include "devices/nvme.h"
 #include "fake_disk.h"
 
+#include <linux/kcmp.h>
+
 #define ROUNDS 20U
 
 static char image[32];
@@ -220,6 +222,14 @@ static void what_was_lost_is_told_to_all_that_were_under_way(void)
 	}
 }
 
+/* A duplicate would be told of a loss instead. */
+static bool opened_apart(int a, int b)
+{
+	long order = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, a, b);
+
+	return a != b && order != 0; /* also where it is forbidden to ask */
+}
+
 static void the_file_is_asked_by_a_descriptor_of_its_own(void)
 {
 	static const int errors[] = {0, EIO, ENOSYS};
@@ -238,6 +248,8 @@ static void the_file_is_asked_by_a_descriptor_of_its_own(void)
 		CHECK_EQ(calls_made(SYS_sync_file_range), made + (errors[i] ? 2 : 1));
 		made = calls_made(SYS_sync_file_range);
 		CHECK_EQ(status_of(d, 1, io(IO_FLUSH, 0, 1, 0, 0)), 0);
+		CHECK(never ||
+		      opened_apart(descriptor_of_call(SYS_fdatasync), descriptor_of_call(SYS_sync_file_range)));
 		CHECK_EQ(status_of(d, 1, durable_write(0)), 0);
 		CHECK_EQ(calls_made(SYS_sync_file_range), made + (never ? 0 : 2));
 		drop_disk(d);
